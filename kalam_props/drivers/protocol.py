@@ -1,0 +1,77 @@
+"""The seam that every driver fits: a driver opens connections, a connection runs one statement at a time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import field, frozen
+
+from kalam_props.history.events import Error, Product
+from kalam_props.history.operations import Row
+
+
+@frozen
+class Credential:
+    """Who a client says that it is: a user with a password, or with a token."""
+
+    user: str
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Result:
+    """One entry of `results`. Integers are ints, whatever the server prints; `columns` empty for writes."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    row_count: int | None = None
+    message: str | None = None
+    as_user: str | None = None
+
+
+@frozen
+class Reply:
+    """What came of one statement.
+
+    Attributes:
+        results: what the server answered, when `error` is None.
+        error: normalised code, server's code and words.
+        done: for an error, False when it is certain that nothing was done, None when it is open.
+
+    """
+
+    results: tuple[Result, ...] = ()
+    error: Error | None = None
+    done: bool | None = True
+
+
+class Connection(Protocol):
+    """One process in Jepsen's sense: one statement at a time. After an indeterminate reply it is not used again."""
+
+    def execute(self, sql: str, *, deadline_s: float) -> Reply:
+        """Run one request. Never raises for what a server or network does; that is a `Reply`.
+
+        Raises:
+            TargetError: the client cannot be started, or prints something that is no answer.
+
+        """
+        ...
+
+    def close(self) -> None:
+        """End it and whatever it started. May be called twice, and from another thread to cut `execute` short."""
+        ...
+
+
+class Driver(Protocol):
+    """How statements reach a server."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def client(self) -> Product: ...
+
+    def connect(self, credential: Credential, *, url: str) -> Connection: ...
+
+    def close(self) -> None: ...
