@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from kalam_props.history.operations import Operation, Row, Scalar
 
@@ -199,7 +199,7 @@ class History:
     """
 
     header: Header
-    events: tuple[Event, ...] = field(converter=tuple)
+    events: tuple[Event, ...]
     truncated: bool = False
 
 

@@ -168,6 +168,7 @@ _NAMES: dict[type, str] = {cls: name for name, cls in KINDS.items()}
 WRITES = (Insert, Update, Increment, Delete, Txn)
 READS = (Select, Get, Count)
 
+
 def kind(op: Operation) -> str:
     """The name of an operation in programs, histories and reports."""
     return _NAMES[type(op)]
@@ -206,14 +207,15 @@ def from_json(data: Any) -> Operation:
 
     """
     name = data.get("op") if isinstance(data, dict) else None
-    cls = KINDS.get(name) if isinstance(name, str) else None
+    kind_name = str(name)
+    cls = KINDS.get(kind_name)
     if cls is None:
         raise ValueError(f"unknown operation {name!r}; known are {', '.join(KINDS)}")
     try:
         return _CONVERTER.structure(data, cls)
-    except Exception as error:  # cattrs raises exception groups of whatever went wrong inside
-        detail = "; ".join(cattrs.transform_error(error, path=name, format_exception=_describe))
-        raise ValueError(f"bad {name}: {detail}") from None
+    except cattrs.BaseValidationError as error:
+        detail = "; ".join(cattrs.transform_error(error, path=kind_name, format_exception=_describe))
+        raise ValueError(f"bad {kind_name}: {detail}") from None
 
 
 def _describe(error: BaseException, expected: type | None) -> str:

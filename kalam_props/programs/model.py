@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from kalam_props.history.operations import Operation
 
@@ -96,7 +96,7 @@ class Round:
 @frozen
 class Program:
     tables: dict[str, TableDef]
-    rounds: tuple[Round, ...] = field(converter=tuple)
+    rounds: tuple[Round, ...]
 
     @property
     def sessions(self) -> tuple[Session, ...]:

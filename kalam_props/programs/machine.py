@@ -1,0 +1,257 @@
+"""The base of the state machines that draw programs: what is in the table as far as a model can tell.
+
+A machine only draws. It is a Hypothesis `RuleBasedStateMachine` whose rules add steps to rounds, and whose
+`teardown` hands the finished program to `run_program`. Subclass it, add rules, and call `add`:
+
+    class WithMyRule(FlushRaces):
+        @rule(session=SESSIONS)
+        def insert_then_count(self, session):
+            self.insert(session, size=1)
+            self.add(Count("t"), session, join=False)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+from attrs import define, field, frozen
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize
+
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Count,
+    Delete,
+    Flush,
+    Get,
+    Increment,
+    Insert,
+    Operation,
+    Row,
+    Scalar,
+    Select,
+    Update,
+    kind,
+)
+from kalam_props.programs import payloads
+from kalam_props.programs.model import Program, Round, Step, TableDef, user_of
+
+TABLE = "t"
+
+SESSIONS = st.integers(0, 5)
+"""Index of a session, taken modulo those that the program has."""
+
+KEYS = st.integers(0, 15)
+"""Index of a key among those that fit, taken modulo their number."""
+
+JOINS = st.integers(0, 2).map(bool)
+"""Whether a step joins the current round (two times in three) or begins one; simplest: begins one."""
+
+PAYLOADS = st.one_of(st.just(payloads.PLAIN), *[st.just(payloads.PLAIN)] * 8, st.sampled_from(payloads.KINDS))
+"""Kind of a payload: one in ten may be awkward."""
+
+
+@frozen
+class Size:
+    """How many rows: `n` of them, or as many as bring the hot rows to `times` the boundary, plus `n`."""
+
+    times: int
+    n: int
+
+
+SIZES: st.SearchStrategy[Size] = st.one_of(
+    st.builds(Size, st.just(0), st.integers(1, 3)),
+    st.builds(Size, st.sampled_from([1, 1, 1, 2]), st.integers(-1, 1)),
+)
+"""Sizes of a batch: small, or at the flush boundary -1, 0, +1, or at twice the boundary."""
+
+RunProgram: TypeAlias = Callable[[Program], None]
+
+
+@define
+class UserModel:
+    """Keys of one user: what should be there, what was deleted, and the next one never used."""
+
+    live: list[int] = field(factory=list)
+    deleted: list[int] = field(factory=list)
+    next: int = 1
+
+
+class ProgramMachine(RuleBasedStateMachine):
+    """Draws a program for one table `t (id BIGINT key, v TEXT, n BIGINT)`.
+
+    Attributes:
+        run_program: what to do with a finished program; bound by `bind`.
+        without: kinds of operations that are not drawn.
+        max_users, max_sessions: how many at most.
+        flush_rows: the flush boundaries to draw from.
+
+    """
+
+    run_program: ClassVar[RunProgram | None] = None
+    without: ClassVar[frozenset[str]] = frozenset()
+    max_users: ClassVar[int] = 3
+    max_sessions: ClassVar[int] = 2
+    flush_rows: ClassVar[tuple[int, ...]] = (3, 4, 5, 8, 12)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rounds: list[dict[str, list[Step]]] = []
+        self.table = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=3)
+        self.user_count = 1
+        self.session_count = 1
+        self.hot = 0
+        self.drawn = 0
+        self.models: dict[str, UserModel] = {}
+
+    @initialize(users=st.integers(0, 5), sessions=st.integers(0, 3), boundary=st.integers(0, 15))
+    def shape(self, users: int, sessions: int, boundary: int) -> None:
+        """How many users, sessions a user, and the flush boundary."""
+        self.user_count = 1 + users % self.max_users
+        self.session_count = 1 + sessions % self.max_sessions
+        rows = self.flush_rows[boundary % len(self.flush_rows)]
+        self.table = TableDef(self.table.columns, self.table.key, flush_rows=rows)
+
+    def session(self, index: int) -> str:
+        """The session at an index, modulo those that there are: users first, then their second sessions."""
+        index %= self.user_count * self.session_count
+        return f"u{index % self.user_count}/{1 + index // self.user_count}"
+
+    def add(self, op: Operation, session: int | str, *, join: bool) -> None:
+        """Add a step to the current round (`join`) or to a new one."""
+        name = session if isinstance(session, str) else self.session(session)
+        if kind(op) in self.without:
+            return
+        if not join or not self.rounds:
+            self.rounds.append({})
+        self.rounds[-1].setdefault(name, []).append(Step(op))
+        self.drawn += 1
+        if isinstance(op, (AwaitFlush, Flush)):
+            self.hot = 0
+
+    def new_round(self) -> None:
+        """Begin a round: what is added with `join` from here on runs concurrently."""
+        if self.rounds and self.rounds[-1]:
+            self.rounds.append({})
+
+    def insert(
+        self,
+        session: int,
+        size: Size,
+        *,
+        payload: str = payloads.PLAIN,
+        join: bool = False,
+        null_n: bool = False,
+    ) -> None:
+        """Insert rows with keys that this user never used."""
+        name = self.session(session)
+        model = self.model(name)
+        rows = self.rows_for(size)
+        keys = list(range(model.next, model.next + rows))
+        model.next += rows
+        self._insert(name, keys, payload, join=join, null_n=null_n)
+
+    def reinsert(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
+        """Insert a key that was deleted before, if there is one."""
+        name = self.session(session)
+        model = self.model(name)
+        if model.deleted:
+            again = model.deleted.pop(key % len(model.deleted))
+            self._insert(name, [again], payload, join=join, null_n=False)
+
+    def insert_existing(self, session: int, key: int, *, join: bool = False) -> None:
+        """Insert a key that should be there: the server must refuse it."""
+        name = self.session(session)
+        model = self.model(name)
+        if model.live:
+            again = model.live[key % len(model.live)]
+            self.add(Insert(TABLE, (self._row(name, again, 0, payloads.PLAIN, None),)), name, join=join)
+
+    def update(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
+        name = self.session(session)
+        value = payloads.payload(payload, payloads.fingerprint(name, self.drawn, 0))
+        self.add(Update(TABLE, self.key(name, key), {"v": value}), name, join=join)
+        self.hot += 1
+
+    def increment(self, session: int, key: int, *, by: int = 1, join: bool = False) -> None:
+        name = self.session(session)
+        self.add(Increment(TABLE, self.key(name, key), "n", by), name, join=join)
+        self.hot += 1
+
+    def delete(self, session: int, key: int, *, join: bool = False) -> None:
+        name = self.session(session)
+        model = self.model(name)
+        chosen = self.key(name, key)
+        self.add(Delete(TABLE, chosen), name, join=join)
+        if chosen in model.live:
+            model.live.remove(chosen)
+            model.deleted.append(chosen)
+        self.hot += 1
+
+    def select(self, session: int, *, join: bool = False) -> None:
+        self.add(Select(TABLE), session, join=join)
+
+    def get(self, session: int, key: int, *, join: bool = False) -> None:
+        name = self.session(session)
+        self.add(Get(TABLE, self.key(name, key)), name, join=join)
+
+    def count(self, session: int, *, join: bool = False) -> None:
+        self.add(Count(TABLE), session, join=join)
+
+    def flush(self, session: int, *, join: bool = False) -> None:
+        self.add(Flush(TABLE), session, join=join)
+
+    def await_flush(self, session: int, *, join: bool = False) -> None:
+        self.add(AwaitFlush(TABLE), session, join=join)
+
+    def model(self, session: str) -> UserModel:
+        return self.models.setdefault(user_of(session), UserModel())
+
+    def key(self, session: str, index: int) -> int:
+        """A key of the user: mostly one that should be there, at times one that should not."""
+        live = self.model(session).live
+        return live[index % len(live)] if live and index != 15 else 1 + index
+
+    def rows_for(self, size: Size) -> int:
+        """How many rows a size means now, at least one."""
+        boundary = self.table.flush_rows or 1
+        aimed = size.times * boundary - self.hot + size.n if size.times else size.n
+        return max(1, aimed)
+
+    def program(self) -> Program:
+        """The program drawn so far."""
+        rounds = (
+            Round({name: tuple(lane) for name, lane in lanes.items()}) for lanes in self.rounds if lanes
+        )
+        return Program({TABLE: self.table}, tuple(rounds))
+
+    def teardown(self) -> None:
+        # Hypothesis also tears down draws that it aborted; those programs are not whole.
+        if sys.exc_info()[0] is not None:
+            return
+        program = self.program()
+        run = type(self).run_program
+        if program.operations and run is not None:
+            run(program)
+
+    def _insert(self, session: str, keys: list[int], payload: str, *, join: bool, null_n: bool) -> None:
+        n = None if null_n else 0
+        rows = tuple(
+            self._row(session, key, at, payload if at == 0 else payloads.PLAIN, n)
+            for at, key in enumerate(keys)
+        )
+        self.add(Insert(TABLE, rows), session, join=join)
+        self.model(session).live.extend(keys)
+        self.hot += len(keys)
+
+    def _row(self, session: str, key: int, at: int, payload: str, n: Scalar) -> Row:
+        return (key, payloads.payload(payload, payloads.fingerprint(session, self.drawn, at)), n)
+
+
+def bind(
+    machine: type[ProgramMachine], run_program: RunProgram, without: frozenset[str] = frozenset()
+) -> type[ProgramMachine]:
+    """The machine with `run_program` called for each program that it draws."""
+    return type(machine.__name__, (machine,), {"run_program": staticmethod(run_program), "without": without})

@@ -1,0 +1,187 @@
+"""The machines: which operations meet. Each hunts one kind of bug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+from attrs import frozen
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from kalam_props.history.operations import Flush
+from kalam_props.programs.machine import (
+    JOINS,
+    KEYS,
+    PAYLOADS,
+    SESSIONS,
+    SIZES,
+    TABLE,
+    ProgramMachine,
+    Size,
+)
+
+
+class Inserts(ProgramMachine):
+    """Rules that insert: fresh keys, batches at the flush boundary."""
+
+    @rule(session=SESSIONS, size=SIZES, payload=PAYLOADS, join=JOINS, null_n=st.integers(0, 9))
+    def insert_rows(self, session: int, size: Size, payload: str, join: bool, null_n: int) -> None:  # noqa: FBT001
+        self.insert(session, size, payload=payload, join=join, null_n=null_n == 9)
+
+    @rule(session=SESSIONS, times=st.integers(1, 2), delta=st.integers(-1, 1))
+    def insert_to_boundary(self, session: int, times: int, delta: int) -> None:
+        self.insert(session, Size(times, delta))
+
+
+class Reads(ProgramMachine):
+    """Rules that read: scans, point reads, counts."""
+
+    @rule(session=SESSIONS, join=JOINS)
+    def scan(self, session: int, join: bool) -> None:  # noqa: FBT001
+        self.select(session, join=join)
+
+    @rule(session=SESSIONS, key=KEYS, join=JOINS)
+    def point_read(self, session: int, key: int, join: bool) -> None:  # noqa: FBT001
+        self.get(session, key, join=join)
+
+    @rule(session=SESSIONS, join=JOINS)
+    def count_rows(self, session: int, join: bool) -> None:  # noqa: FBT001
+        self.count(session, join=join)
+
+
+class Writes(ProgramMachine):
+    """Rules that change rows: updates, increments, deletes, inserts of deleted and of live keys."""
+
+    @rule(session=SESSIONS, key=KEYS, payload=PAYLOADS, join=JOINS)
+    def update_row(self, session: int, key: int, payload: str, join: bool) -> None:  # noqa: FBT001
+        self.update(session, key, payload=payload, join=join)
+
+    @rule(session=SESSIONS, key=KEYS, by=st.integers(1, 3), join=JOINS)
+    def increment_row(self, session: int, key: int, by: int, join: bool) -> None:  # noqa: FBT001
+        self.increment(session, key, by=by, join=join)
+
+    @rule(session=SESSIONS, key=KEYS, join=JOINS)
+    def delete_row(self, session: int, key: int, join: bool) -> None:  # noqa: FBT001
+        self.delete(session, key, join=join)
+
+    @rule(session=SESSIONS, key=KEYS, payload=PAYLOADS, join=JOINS)
+    def reinsert_row(self, session: int, key: int, payload: str, join: bool) -> None:  # noqa: FBT001
+        self.reinsert(session, key, payload=payload, join=join)
+
+    @rule(session=SESSIONS, key=KEYS, join=JOINS)
+    def insert_live_key(self, session: int, key: int, join: bool) -> None:  # noqa: FBT001
+        self.insert_existing(session, key, join=join)
+
+
+class Flushes(ProgramMachine):
+    """Rules that flush, and that wait for a flush."""
+
+    @rule(session=SESSIONS, join=JOINS)
+    def flush_table(self, session: int, join: bool) -> None:  # noqa: FBT001
+        self.flush(session, join=join)
+
+    @rule(session=SESSIONS)
+    def wait_for_flush(self, session: int) -> None:
+        self.await_flush(session)
+
+
+@frozen
+class Action:
+    """One drawn step of a race; `pick` chooses the kind among those of the machine."""
+
+    pick: int
+    session: int
+    key: int
+    size: Size
+
+
+ACTIONS = st.builds(Action, pick=st.integers(0, 11), session=SESSIONS, key=KEYS, size=SIZES)
+
+
+class Races(ProgramMachine):
+    """One rule that draws a whole round: a flush among reads and writes of several lanes."""
+
+    race_kinds: ClassVar[tuple[str, ...]] = ("insert", "select", "count", "get")
+
+    @rule(
+        actions=st.lists(ACTIONS, min_size=2, max_size=6),
+        flush=st.sampled_from(("none", "command", "policy")),
+    )
+    def race(self, actions: list[Action], flush: str) -> None:
+        """Concurrent lanes; with a flush by command in its own lane, or by an insert over the boundary."""
+        self.new_round()
+        lanes = self.user_count * self.session_count
+        if flush == "policy":
+            self.insert(0, Size(1, 0), join=True)
+        for at, action in enumerate(actions):
+            # Neighbours go to different lanes, so that a race is one even if all drew the same session.
+            self.act(action, (action.session + at) % lanes)
+        if flush == "command":
+            # A session of its own: the flush starts when the round does, not behind another operation.
+            self.flush_concurrently(lanes)
+
+    def act(self, action: Action, session: int) -> None:
+        chosen = self.race_kinds[action.pick % len(self.race_kinds)]
+        match chosen:
+            case "insert":
+                self.insert(session, action.size, join=True)
+            case "select":
+                self.select(session, join=True)
+            case "count":
+                self.count(session, join=True)
+            case "get":
+                self.get(session, action.key, join=True)
+            case "update":
+                self.update(session, action.key, join=True)
+            case "increment":
+                self.increment(session, action.key, join=True)
+            case "delete":
+                self.delete(session, action.key, join=True)
+            case "reinsert":
+                self.reinsert(session, action.key, join=True)
+
+    def flush_concurrently(self, lanes: int) -> None:
+        busy = self.rounds[-1]
+        free = [name for name in map(self.session, range(lanes)) if name not in busy]
+        self.add(Flush(TABLE), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
+
+
+class Isolation(Inserts, Reads, Races):
+    """Users with the same keys insert, read and flush side by side: nobody sees another's rows."""
+
+    max_users = 4
+    race_kinds = ("insert", "select", "get", "count")
+
+
+class ExactCounts(Inserts, Reads, Flushes, Races):
+    """Rows come in batches that meet the flush boundary; every count and scan must be exact."""
+
+    race_kinds = ("insert", "count", "select")
+
+
+class FlushRaces(Inserts, Reads, Flushes, Races, Writes):
+    """Everything that may meet a flush: reads, inserts, updates, deletes, inserts of deleted keys."""
+
+    race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
+
+
+class Updates(Inserts, Writes, Reads, Races):
+    """Few rows, many writers: updates and increments of the same row, deletes and re-inserts."""
+
+    max_users = 2
+    max_sessions = 3
+    flush_rows = (4, 8)
+    race_kinds = ("increment", "update", "get", "select", "delete", "reinsert")
+
+
+MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
+    {
+        "flush-races": FlushRaces,
+        "exact-counts": ExactCounts,
+        "isolation": Isolation,
+        "updates": Updates,
+    }
+)
+"""The machines by the name that `--machine` takes, in the order in which a hunt takes turns."""
