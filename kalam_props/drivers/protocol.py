@@ -38,16 +38,19 @@ class Reply:
         results: what the server answered, when `error` is None.
         error: normalised code, server's code and words.
         done: for an error, False when it is certain that nothing was done, None when it is open.
+        done_statements: for a request of several statements outside a transaction, refused for certain at
+            statement k: k-1. Those were done, the others were not; `done` is None unless k is 1.
 
     """
 
     results: tuple[Result, ...] = ()
     error: Error | None = None
     done: bool | None = True
+    done_statements: int | None = None
 
 
 class Connection(Protocol):
-    """One process in Jepsen's sense: one statement at a time. After an indeterminate reply it is not used again."""
+    """One process in Jepsen's sense: a statement at a time. Not used again after an indeterminate reply."""
 
     def execute(self, sql: str, *, deadline_s: float) -> Reply:
         """Run one request. Never raises for what a server or network does; that is a `Reply`.
@@ -59,7 +62,7 @@ class Connection(Protocol):
         ...
 
     def close(self) -> None:
-        """End it and whatever it started. May be called twice, and from another thread to cut `execute` short."""
+        """End it and whatever it started. Harmless twice; from another thread it cuts `execute` short."""
         ...
 
 

@@ -1,0 +1,60 @@
+"""The answer document of a server, as HTTP gives it and `kalam --json` prints it, as a `Reply`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from kalam_props.drivers import outcome
+from kalam_props.drivers.protocol import Reply, Result
+from kalam_props.history.operations import Row, Scalar
+
+_INTEGERS = frozenset({"BigInt", "Int", "SmallInt"})
+
+
+def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
+    """The reply that a document holds; None when it is none.
+
+    Integers come as ints, whatever the server prints; other values as they are in the document, those that
+    have parts (JSON, bytes, vectors) as JSON text.
+    """
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    error = document.get("error")
+    if isinstance(error, dict):
+        return outcome.of_server(
+            status, str(error.get("message", "")), sql, str(error.get("code", "")) or None
+        )
+    results = document.get("results")
+    if document.get("status") != "success" or not isinstance(results, list):
+        return None
+    return Reply(results=tuple(_result(entry) for entry in results if isinstance(entry, dict)))
+
+
+def _result(entry: dict[str, Any]) -> Result:
+    schema = entry.get("schema") or []
+    kinds = [field.get("data_type") for field in schema]
+    return Result(
+        columns=tuple(str(field.get("name")) for field in schema),
+        rows=tuple(_row(row, kinds) for row in entry.get("rows") or []),
+        row_count=entry.get("row_count"),
+        message=entry.get("message"),
+        as_user=entry.get("as_user"),
+    )
+
+
+def _row(values: list[Any], kinds: list[object]) -> Row:
+    return tuple(_value(value, kind) for value, kind in zip(values, kinds, strict=True))
+
+
+def _value(value: Any, kind: object) -> Scalar:
+    if isinstance(value, str) and kind in _INTEGERS:
+        return int(value)
+    if isinstance(value, (dict, list)):
+        return orjson.dumps(value).decode()
+    return value  # type: ignore[no-any-return]  # a JSON scalar
