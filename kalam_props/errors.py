@@ -50,3 +50,9 @@ class CorruptInputError(KalamPropsError):
 
 class StorageError(KalamPropsError):
     """A history or finding cannot be written (disk full, no permission)."""
+
+
+class CancelledError(KalamPropsError):
+    """The run was interrupted (Ctrl-C): everything is cleaned up and what was recorded is kept."""
+
+    exit_code = 130

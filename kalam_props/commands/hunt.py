@@ -1,0 +1,138 @@
+"""`kalam-props hunt`: draw programs, run them, and report what they found."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from kalam_props.commands.options import (
+    json_option,
+    machine_option,
+    make_run_dir,
+    option,
+    run_dir_option,
+    target_options,
+)
+from kalam_props.hunt.campaign import Finding, Listener, Outcome, Plan
+from kalam_props.hunt.campaign import hunt as run_hunt
+from kalam_props.hunt.explore import Failure
+from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.programs.machines import MACHINES
+from kalam_props.report import hunting
+from kalam_props.report.memory import resident_mib
+from kalam_props.report.progress import progress
+from kalam_props.targets.opening import TargetOptions, open_run
+
+DEFAULT_SECONDS = 45.0
+
+
+@click.command()
+@target_options
+@machine_option
+@option("--programs", type=click.IntRange(min=1), metavar="N", help="Stop after N programs.")
+@option(
+    "--time",
+    "seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help=f"Stop drawing programs after so long; default: {DEFAULT_SECONDS:.0f} unless --programs is given.",
+)
+@option("--seed", "random_seed", type=int, metavar="N", help="Draw the same programs as another hunt.")
+@option("--fail-fast", is_flag=True, help="Stop at the first finding.")
+@option(
+    "--shrink-time",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Budget for shrinking one finding.",
+)
+@option(
+    "--expect",
+    type=click.Choice(["linearizable", "snapshot", "read-committed", "eventual"]),
+    default="linearizable",
+    show_default=True,
+    help="Which anomalies fail the run; others are told.",
+)
+@option(
+    "--seeds-dir",
+    type=click.Path(path_type=Path),
+    default=Path(".hypothesis/seeds"),
+    show_default=True,
+    metavar="DIR",
+    help="Where findings are saved as seeds.",
+)
+@run_dir_option
+@json_option
+def hunt(
+    target: TargetOptions,
+    machines: tuple[str, ...],
+    programs: int | None,
+    seconds: float | None,
+    random_seed: int | None,
+    fail_fast: bool,  # noqa: FBT001  # click passes options by name
+    shrink_time: float,
+    expect: str,
+    seeds_dir: Path,
+    run_dir: Path | None,
+    as_json: bool,  # noqa: FBT001  # as above
+) -> int:
+    """Draw programs, run them on a live server, check every history, shrink what fails."""
+    if programs is None and seconds is None:
+        seconds = DEFAULT_SECONDS
+    start_mib = resident_mib()
+    folder = make_run_dir(run_dir, "hunt")
+    plan = Plan(
+        machines={name: MACHINES[name] for name in machines or MACHINES},
+        random_seed=random.SystemRandom().getrandbits(32) if random_seed is None else random_seed,
+        programs=programs,
+        seconds=seconds,
+        shrink_s=shrink_time,
+        fail_fast=fail_fast,
+        faults=target.faults,
+        seeds_folder=seeds_dir,
+    )
+    console = Console(stderr=as_json, highlight=False)
+    with open_run(target, folder) as workspace:
+        lab = Lab(workspace, folder / "histories", expect)
+        console.print(hunting.heading(workspace, plan, folder), markup=False)
+        with progress("programs", programs) as advance:
+            listener = Listener(
+                on_trial=lambda trial: advance(_anomalies(trial)),
+                on_failure=lambda failure: console.print(_found(failure), markup=False),
+                on_finding=lambda finding: _show(console, finding, workspace.target.product.name),
+            )
+            outcome = run_hunt(lab, plan, listener)
+        document = hunting.document(outcome, lab, start_mib, resident_mib())
+    hunting.save(document, folder)
+    console.print(hunting.summary(outcome, lab), markup=False)
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    if outcome.interrupted:
+        console.print(f"interrupted; histories and findings are in {folder}", markup=False)
+    return _exit_code(outcome, lab)
+
+
+def _anomalies(trial: Trial) -> str:
+    return ", ".join(sorted({anomaly.name for anomaly in trial.verdict.anomalies}))
+
+
+def _found(failure: Failure) -> str:
+    operations = failure.trial.program.operations
+    return (
+        f"{failure.anomaly.name} in a program of {operations} operations ({failure.trial.history}); shrinking"
+    )
+
+
+def _show(console: Console, finding: Finding, target: str) -> None:
+    console.print(hunting.finding_text(finding, target), markup=False)
+
+
+def _exit_code(outcome: Outcome, lab: Lab) -> int:
+    if outcome.interrupted:
+        return 130
+    return {"violated": 1, "holds": 0}.get(hunting.verdict(outcome, lab), 3)

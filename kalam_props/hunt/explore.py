@@ -1,0 +1,120 @@
+"""Draw programs with a machine and run each once, until one fails in a way that is not known yet.
+
+Hypothesis only generates here. Shrinking is ours: see `shrink`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.database import ExampleDatabase
+from hypothesis.stateful import run_state_machine_as_test
+
+from kalam_props.checks.verdict import Anomaly
+from kalam_props.errors import KalamPropsError
+from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.programs.codec import digest
+from kalam_props.programs.machine import ProgramMachine, bind
+from kalam_props.programs.model import Program
+
+STEPS = 14
+"""Rules a program at the most: the default of 50 draws programs that take seconds each."""
+
+
+class AnomalyFoundError(AssertionError):
+    """A program failed; how is in the message. Hypothesis tells failures apart by the class and the place."""
+
+
+@frozen
+class Failure:
+    """A trial that failed, and the anomaly that it is about."""
+
+    trial: Trial
+    anomaly: Anomaly
+
+
+IsKnown = Callable[[Failure], bool]
+
+
+@define
+class Explorer:
+    """Runs each program that a machine draws, once; remembers what came of it, so that no answer wavers."""
+
+    lab: Lab
+    known: IsKnown
+    over: Callable[[], bool]
+    on_trial: Callable[[Trial], None]
+    failure: Failure | None = None
+    error: KalamPropsError | None = None
+    seen: set[str] = field(factory=set)
+    known_failures: int = 0
+
+    def __call__(self, program: Program) -> None:
+        """Run one program.
+
+        Raises:
+            AnomalyFoundError: it failed in a way that is not known yet, or the run cannot go on.
+
+        """
+        key = digest(program)
+        if self.error is not None:
+            raise AnomalyFoundError(str(self.error))
+        if self.failure is not None and key == digest(self.failure.trial.program):
+            raise AnomalyFoundError(self.failure.anomaly.name)
+        if key in self.seen or self.failure is not None or self.over():
+            return
+        self.seen.add(key)
+        try:
+            trial = self.lab.run(program)
+        except KalamPropsError as error:
+            # Hypothesis would run it again and call it flaky; it is kept and raised when the batch is over.
+            self.error = error
+            raise AnomalyFoundError(str(error)) from None
+        self.on_trial(trial)
+        if trial.verdict.anomalies:
+            failure = Failure(trial, trial.verdict.anomalies[0])
+            if self.known(failure):
+                self.known_failures += 1
+                return
+            self.failure = failure
+            raise AnomalyFoundError(failure.anomaly.name)
+
+
+def explore(
+    machine: type[ProgramMachine],
+    explorer: Explorer,
+    *,
+    programs: int,
+    random_seed: int,
+    without: frozenset[str] = frozenset(),
+    database: ExampleDatabase | None = None,
+) -> Failure | None:
+    """Draw up to `programs` programs; the first new failure, or None.
+
+    Raises:
+        KalamPropsError: a program could not be run; never a finding.
+
+    """
+    explorer.failure = None
+    bound = seed(random_seed)(bind(machine, explorer, without))
+    try:
+        run_state_machine_as_test(
+            bound,
+            settings=settings(
+                max_examples=programs,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=database,
+                phases=(Phase.reuse, Phase.generate) if database is not None else (Phase.generate,),
+                suppress_health_check=tuple(HealthCheck),
+                report_multiple_bugs=False,
+                print_blob=False,
+                verbosity=Verbosity.quiet,
+            ),
+        )
+    except AnomalyFoundError:
+        if explorer.error is not None:
+            raise explorer.error from None
+    return explorer.failure

@@ -1,0 +1,147 @@
+"""Where programs are tried: run one on the target, judge its history, keep the file and what it showed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from kalam_props.checks.judge import judge
+from kalam_props.checks.verdict import Anomaly, Verdict
+from kalam_props.errors import ServerDiedError, StorageError
+from kalam_props.execution.evidence import Evidence, evidence
+from kalam_props.execution.run import Limits, execute
+from kalam_props.history.operations import Flush, Insert, Kill, Restart
+from kalam_props.history.reader import read_history
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program
+from kalam_props.targets.workspace import Workspace
+
+PARALLEL = 2
+"""Executions of one program side by side, on fresh tables; more only make the two cores wait."""
+
+
+@frozen
+class Trial:
+    """One execution, judged. `history`: where its events are."""
+
+    program: Program
+    history: Path
+    verdict: Verdict
+
+    def anomaly(self, name: str) -> Anomaly | None:
+        """The first anomaly of this name."""
+        return next((found for found in self.verdict.anomalies if found.name == name), None)
+
+
+@define
+class Lab:
+    """Runs and judges programs in one workspace. Thread-safe; counts what was exercised."""
+
+    workspace: Workspace
+    folder: Path
+    expect: str = "linearizable"
+    limits: Limits = field(factory=Limits)
+    evidence: Evidence = field(factory=Evidence)
+    executions: int = 0
+    unknown: list[str] = field(factory=list)
+    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
+
+    def run(self, program: Program) -> Trial:
+        """Run a program once.
+
+        Raises:
+            SetupRefusedError, TargetError, StorageError: the run is not possible; never a finding.
+
+        """
+        path = self._new_path(program)
+        try:
+            history = execute(program, self.workspace, path, self.limits)
+        except ServerDiedError as error:
+            verdict = Verdict("violated", 0, (Anomaly("server-died", (), str(error)),))
+            return Trial(program, path, verdict)
+        verdict = judge(history, expect=self.expect)
+        shown = evidence(history, asked_for_flush=asks_for_flush(program))
+        with self._lock:
+            self.evidence += shown
+            self.unknown.extend(verdict.unknown)
+        return Trial(program, path, verdict)
+
+    def until(self, program: Program, runs: int, enough: Callable[[Trial], bool]) -> tuple[list[Trial], int]:
+        """Run a program up to `runs` times, `PARALLEL` at once, and stop when one is `enough`.
+
+        Returns:
+            the trials that ended, in the order in which they did, and how many were `enough`.
+
+        """
+        if "kill" in _kinds(program) or runs == 1:
+            return self._until_alone(program, runs, enough)
+        ended: list[Trial] = []
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            open_: set[Future[Trial]] = set()
+            started = found = 0
+            while (started < runs and not found) or open_:
+                while started < runs and len(open_) < PARALLEL and not found:
+                    open_.add(pool.submit(self.run, program))
+                    started += 1
+                done, open_ = wait(open_, return_when=FIRST_COMPLETED)
+                for future in done:
+                    trial = future.result()
+                    ended.append(trial)
+                    found += enough(trial)
+        return ended, found
+
+    def _until_alone(
+        self, program: Program, runs: int, enough: Callable[[Trial], bool]
+    ) -> tuple[list[Trial], int]:
+        """As `until`, one at a time: a program that kills the server leaves no other alone."""
+        ended: list[Trial] = []
+        for _ in range(runs):
+            ended.append(self.run(program))
+            if enough(ended[-1]):
+                return ended, 1
+        return ended, 0
+
+    def _new_path(self, program: Program) -> Path:
+        with self._lock:
+            self.executions += 1
+            number = self.executions
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be created ({error.strerror})") from None
+        return self.folder / f"{number:06d}-{digest(program)}.jsonl"
+
+
+def asks_for_flush(program: Program) -> bool:
+    """Whether the program asks for a flush: by command, or with as many rows as its boundary."""
+    rows: dict[str, int] = {}
+    for round_ in program.rounds:
+        for lane in round_.lanes.values():
+            for step in lane:
+                if isinstance(step.op, Flush):
+                    return bool(rows)
+                if isinstance(step.op, Insert):
+                    rows[step.op.table] = rows.get(step.op.table, 0) + len(step.op.rows)
+    return any(
+        table.flush_rows is not None and rows.get(name, 0) >= table.flush_rows
+        for name, table in program.tables.items()
+    )
+
+
+def reread(trial: Trial, expect: str) -> Verdict:
+    """The verdict of a trial's history, from its file."""
+    return judge(read_history(trial.history), expect=expect)
+
+
+def _kinds(program: Program) -> set[str]:
+    return {
+        "kill"
+        for round_ in program.rounds
+        for lane in round_.lanes.values()
+        for step in lane
+        if isinstance(step.op, (Kill, Restart))
+    }

@@ -1,0 +1,162 @@
+"""From a program that failed to the smallest that still does, although it fails only at times.
+
+A candidate is given as many runs as the failure's rate asks for (99 % to see it once at that rate), stops at
+the first that shows the same anomaly, and is remembered by its digest, so that no candidate is tried twice
+and the answer never wavers. A budget in seconds bounds it all; at its end the best so far is the result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from attrs import define, field, frozen
+
+from kalam_props.checks.verdict import Anomaly
+from kalam_props.history.events import History, Invoke
+from kalam_props.history.reader import read_history
+from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.hunt.rates import lower_bound, runs_needed
+from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program
+
+MAX_RUNS = 40
+"""Runs for a candidate at the most: a failure too rare for that is shrunk with less certainty."""
+
+
+@frozen
+class Rate:
+    """How often a program showed an anomaly: `seen` of `runs`."""
+
+    seen: int
+    runs: int
+
+    @property
+    def low(self) -> float:
+        return lower_bound(self.seen, self.runs)
+
+
+@frozen
+class Shrunk:
+    """The smallest program that still failed, and the trial in which it did.
+
+    `finished`: every reduction was tried on it; False when the budget ended first.
+    """
+
+    trial: Trial
+    anomaly: Anomaly
+    tried: int
+    seconds: float
+    finished: bool
+
+
+def estimate(lab: Lab, program: Program, anomaly: str, *, runs: int = 20, enough: int = 4) -> Rate:
+    """How often a program shows an anomaly; stops early when it is clear that it does.
+
+    The run that discovered the failure is left out: it was chosen for having failed.
+    """
+    seen = done = 0
+    while done < runs and seen < enough:
+        trials, _ = lab.until(program, min(4, runs - done), lambda _: False)
+        done += len(trials)
+        seen += sum(trial.anomaly(anomaly) is not None for trial in trials)
+    return Rate(seen, done)
+
+
+def shrink(lab: Lab, trial: Trial, anomaly: Anomaly, rate: Rate, *, budget_s: float) -> Shrunk:
+    """The smallest program found within the budget that shows the same anomaly."""
+    search = _Search(lab, anomaly.name, _runs(rate), time.monotonic() + budget_s, trial)
+    began = time.monotonic()
+    search.improve(cut_to_witness(trial.program, read_history(trial.history), anomaly))
+    finished = False
+    while not finished and not search.over:
+        before = size(search.best.program)
+        for reduction in REDUCTIONS:
+            while search.improve(reduction(search.best.program)):
+                pass
+        finished = size(search.best.program) == before and not search.over
+    found = search.best.anomaly(anomaly.name)
+    return Shrunk(search.best, found or anomaly, search.tried, time.monotonic() - began, finished)
+
+
+def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
+    """The witness alone, with the writes of its table; then all that came before the witness ended.
+
+    The n-th invocation of a session is its n-th step; what comes after its steps are closing reads.
+    """
+    steps = {}
+    position: dict[str, int] = {}
+    ordered: dict[str, list[tuple[int, str, int]]] = {}
+    for place in places(program):
+        ordered.setdefault(place[1], []).append(place)
+    for event in history.events:
+        if isinstance(event, Invoke):
+            session = event.p.split("#")[0]
+            at = position.get(session, 0)
+            position[session] = at + 1
+            if at < len(ordered.get(session, [])):
+                steps[event.i] = ordered[session][at]
+    witness = {steps[i] for i in anomaly.witness if i in steps}
+    if not witness:
+        return
+    last = (
+        max(place[0] for place in witness)
+        if all(i in steps for i in anomaly.witness)
+        else len(program.rounds)
+    )
+    yield keep(program, witness)
+    flushes = {place for place in places(program) if _kind(program, place) in ("Flush", "AwaitFlush")}
+    yield keep(program, witness | {place for place in flushes if place[0] <= last})
+    yield keep(program, {place for place in places(program) if place[0] <= last})
+
+
+def _kind(program: Program, place: tuple[int, str, int]) -> str:
+    at, session, index = place
+    return type(program.rounds[at].lanes[session][index].op).__name__
+
+
+def _runs(rate: Rate) -> int:
+    """Runs for a candidate at this rate; a failure that did not come again gets the most there is."""
+    return min(MAX_RUNS, runs_needed(rate.low)) if rate.seen else MAX_RUNS
+
+
+@define
+class _Search:
+    """The best program so far, and the verdicts on all that were tried."""
+
+    lab: Lab
+    anomaly: str
+    runs: int
+    deadline: float
+    best: Trial
+    tried: int = 0
+    verdicts: dict[str, bool] = field(factory=dict)
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.deadline
+
+    def improve(self, candidates: Iterator[Program]) -> bool:
+        """Take the first candidate that is smaller and still fails; whether there was one."""
+        smallest = size(self.best.program)
+        for candidate in candidates:
+            if self.over:
+                return False
+            if candidate.operations and size(candidate) < smallest and self.fails(candidate):
+                return True
+        return False
+
+    def fails(self, candidate: Program) -> bool:
+        key = digest(candidate)
+        if key not in self.verdicts:
+            self.tried += 1
+            trials, _ = self.lab.until(candidate, self.runs, self._same)
+            failed = next((trial for trial in trials if self._same(trial)), None)
+            self.verdicts[key] = failed is not None
+            if failed is not None:
+                self.best = failed
+        return self.verdicts[key]
+
+    def _same(self, trial: Trial) -> bool:
+        return trial.anomaly(self.anomaly) is not None

@@ -1,0 +1,183 @@
+"""A hunt for people and for programs: heading, findings, evidence, and the JSON document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kalam_props.errors import StorageError
+from kalam_props.history.reader import read_history
+from kalam_props.hunt.campaign import Finding, Outcome, Plan
+from kalam_props.hunt.lab import Lab
+from kalam_props.programs import codec
+from kalam_props.report.lanes import lanes
+from kalam_props.report.programs import describe_program
+from kalam_props.report.script import shell_script
+from kalam_props.targets.workspace import Workspace
+
+SCRIPT = "reproduce.sh"
+DOCUMENT = "report.json"
+
+
+def heading(workspace: Workspace, plan: Plan, folder: Path) -> str:
+    """What is about to run: server, client, identity, machines, random seed, folder."""
+    target = workspace.target
+    faults = f" with {', '.join(plan.faults)}" if plan.faults else ""
+    client = target.driver.client
+    return (
+        f"server    {target.product.name} {target.product.version}{faults} at {target.url}\n"
+        f"client    {client.name} {client.version}, driver {target.driver.name}, no gate\n"
+        f"identity  {workspace.identity}\n"
+        f"machines  {', '.join(plan.machines)}; --seed {plan.random_seed}\n"
+        f"run       {folder}"
+    )
+
+
+def verdict(outcome: Outcome, lab: Lab) -> str:
+    """`violated`, `vacuous`, `unknown` or `holds`."""
+    if outcome.findings or outcome.known_failures:
+        return "violated"
+    if lab.evidence.vacuous is not None:
+        return "vacuous"
+    return "unknown" if lab.unknown else "holds"
+
+
+def finding_text(finding: Finding, target: str) -> str:
+    """A finding in the order in which an engineer asks: what, the program, the witness, how often, how to run it."""
+    script = write_script(finding, target)
+    seen, runs = finding.reproduced
+    race = (
+        "" if finding.needs_concurrency else "\nneeds no concurrency: it fails with every operation in turn"
+    )
+    short = "" if finding.shrink_finished else "; the shrinking budget ended first"
+    cost = finding.confirm_s / runs if runs else 0.0
+    return (
+        f"\n{finding.anomaly.name}: {finding.anomaly.explanation}\n\n"
+        f"{describe_program(finding.program)}\n\n"
+        f"{lanes(read_history(finding.history), finding.anomaly.witness)}\n\n"
+        f"reproduced {seen} of {runs} runs, {cost:.2f} s a run{race}\n"
+        f"shrunk from {finding.original} to {finding.program.operations} operations "
+        f"in {finding.shrink_s:.0f} s, {finding.shrink_tried} candidates{short}\n"
+        f"history    {finding.history}\n"
+        f"by hand    sh {script}\n"
+        f"seed       {finding.seed_file}\n"
+        f"reproduce  kalam-props replay {finding.seed_file}{_fault_words(finding)}\n"
+    )
+
+
+def write_script(finding: Finding, target: str) -> Path:
+    """The finding's shell reproduction, in its folder.
+
+    Raises:
+        StorageError: it cannot be written.
+
+    """
+    path = finding.folder / SCRIPT
+    text = shell_script(
+        finding.program,
+        finding.anomaly,
+        read_history(finding.history),
+        reproduced=finding.reproduced,
+        found_on=target,
+    )
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def summary(outcome: Outcome, lab: Lab) -> str:
+    """The evidence table, and what it adds up to."""
+    shown = lab.evidence
+    found = {"violated": f"{len(outcome.findings)} distinct findings", "holds": "nothing found"}
+    result = verdict(outcome, lab)
+    words = found.get(result) or f"{result}: {shown.vacuous or '; '.join(sorted(set(lab.unknown))[:3])}"
+    known = f", {outcome.known_failures} more programs with known ones" if outcome.known_failures else ""
+    rows = (
+        ("programs", outcome.programs),
+        ("executions", lab.executions),
+        ("operations", shown.operations),
+        ("pairs of operations that overlapped", shown.overlapping_pairs),
+        ("flushes that completed", shown.flushes),
+        ("rows that they moved", shown.rows_flushed),
+        ("programs that asked for a flush / saw one", f"{shown.asked_for_flush} / {shown.flushed}"),
+        ("operations that overlapped a flush", shown.ops_overlapping_flush),
+        ("reads after rows had gone cold", shown.cold_reads),
+        ("indeterminate operations", shown.indeterminate),
+        ("seconds", f"{outcome.seconds:.1f}"),
+    )
+    table = "\n".join(f"  {name:<44}{value:>12}" for name, value in rows)
+    return f"\nexercised\n{table}\n\n{words}{known}"
+
+
+def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> dict[str, Any]:
+    """The stable JSON document of a hunt."""
+    target, shown = lab.workspace.target, lab.evidence
+    return {
+        "verdict": verdict(outcome, lab),
+        "target": {"name": target.product.name, "version": target.product.version},
+        "client": {"name": target.driver.client.name, "version": target.driver.client.version},
+        "driver": target.driver.name,
+        "identity": str(lab.workspace.identity),
+        "gate": False,
+        "seed": outcome.plan.random_seed,
+        "faults": list(outcome.plan.faults),
+        "programs": outcome.programs,
+        "executions": lab.executions,
+        "operations": shown.operations,
+        "seconds": round(outcome.seconds, 1),
+        "evidence": {
+            "flushes": shown.flushes,
+            "rows_flushed": shown.rows_flushed,
+            "ops_overlapping_flush": shown.ops_overlapping_flush,
+            "overlapping_pairs": shown.overlapping_pairs,
+            "cold_reads": shown.cold_reads,
+            "indeterminate": shown.indeterminate,
+            "programs_asking_for_flush": shown.asked_for_flush,
+            "programs_with_flush": shown.flushed,
+        },
+        "rss_mib": {"start": start_mib, "end": end_mib},
+        "interrupted": outcome.interrupted,
+        "known_failures": outcome.known_failures,
+        "unknown": sorted(set(lab.unknown)),
+        "findings": [_finding(finding) for finding in outcome.findings],
+    }
+
+
+def save(document: dict[str, Any], folder: Path) -> None:
+    """Keep the document with the run.
+
+    Raises:
+        StorageError: it cannot be written.
+
+    """
+    path = folder / DOCUMENT
+    try:
+        path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "anomaly": finding.anomaly.name,
+        "explanation": finding.anomaly.explanation,
+        "witness": list(finding.anomaly.witness),
+        "program": codec.to_json(finding.program),
+        "operations": finding.program.operations,
+        "found_operations": finding.original,
+        "machine": finding.machine,
+        "needs_concurrency": finding.needs_concurrency,
+        "reproduced": list(finding.reproduced),
+        "shrink_seconds": round(finding.shrink_s, 1),
+        "shrink_finished": finding.shrink_finished,
+        "seed_file": str(finding.seed_file),
+        "script": str(finding.folder / SCRIPT),
+        "history": str(finding.history),
+    }
+
+
+def _fault_words(finding: Finding) -> str:
+    return "".join(f" --fault {fault}" for fault in finding.faults)

@@ -1,0 +1,101 @@
+"""A program as lanes, for the terminal: one row a step, concurrent lanes side by side."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from kalam_props.history.operations import (
+    Count,
+    Delete,
+    Get,
+    Increment,
+    Insert,
+    Operation,
+    Scalar,
+    Select,
+    Txn,
+    Update,
+    kind,
+)
+from kalam_props.programs.model import Program, Round, Step, TableDef
+
+_WIDE = 36
+
+
+def describe_program(program: Program) -> str:
+    """The tables, then each round: lanes that run concurrently stand side by side."""
+    lines = [_describe_table(name, table) for name, table in program.tables.items()]
+    sessions = program.sessions
+    width = max(
+        [12, *(len(_step(step)) for r in program.rounds for lane in r.lanes.values() for step in lane)]
+    )
+    width = min(width, _WIDE)
+    lines.append("     " + "  ".join(session.ljust(width) for session in sessions).rstrip())
+    for number, round_ in enumerate(program.rounds, 1):
+        lines.extend(_describe_round(number, round_, sessions, width))
+    lines.append("   then: wait for flushes; every user scans twice and counts")
+    return "\n".join(lines)
+
+
+def describe_operation(op: Operation) -> str:
+    """An operation in a few words."""
+    match op:
+        case Insert(rows=rows):
+            text = ", ".join(_value(value) for value in rows[0])
+            more = f" +{len(rows) - 1} rows" if len(rows) > 1 else ""
+            return f"insert ({text}){more}"
+        case Update(key=key, set=set_):
+            return f"update {_value(key)}: " + ", ".join(f"{c}={_value(v)}" for c, v in set_.items())
+        case Increment(key=key, column=column, by=by):
+            return f"increment {_value(key)}: {column}+{by}"
+        case Delete(key=key):
+            return f"delete {_value(key)}"
+        case Get(key=key):
+            return f"get {_value(key)}"
+        case Select(where=None):
+            return "select all"
+        case Select(where=where) if where is not None:
+            return f"select after {_value(where.after)}, {where.limit} rows"
+        case Count():
+            return "count"
+        case Txn(ops=ops):
+            return "txn: " + "; ".join(describe_operation(inner) for inner in ops)
+        case _:
+            return kind(op)
+
+
+def _describe_table(name: str, table: TableDef) -> str:
+    columns = ", ".join(f"{column} {type_}" for column, type_ in table.columns)
+    flush = "no flush by row count" if table.flush_rows is None else f"flush at {table.flush_rows} rows"
+    return f"{table.type} table {name} ({columns}), key {table.key}, {flush}"
+
+
+def _describe_round(number: int, round_: Round, sessions: tuple[str, ...], width: int) -> list[str]:
+    lanes = [[_step(step) for step in round_.lanes.get(session, ())] for session in sessions]
+    lines = []
+    for at, cells in enumerate(zip_longest(*lanes, fillvalue="")):
+        mark = f"{number:>3}. " if at == 0 else "     "
+        text = "  ".join(cell[:width].ljust(width) for cell in cells).rstrip()
+        lines.append(mark + text + ("   (at once)" if at == 0 and round_.concurrent else ""))
+    return lines
+
+
+def _step(step: Step) -> str:
+    text = describe_operation(step.op)
+    if step.release is not None:
+        at = (
+            f"{step.release.fraction:.0%} of flush"
+            if step.release.fraction is not None
+            else f"+{step.release.us}us"
+        )
+        text += f" @{at}"
+    if step.net is not None:
+        text += " !net"
+    return text
+
+
+def _value(value: Scalar) -> str:
+    if value is None:
+        return "NULL"
+    text = str(value) if not isinstance(value, str) else repr(value)
+    return text if len(text) <= 24 else text[:21] + "..."

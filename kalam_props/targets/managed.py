@@ -1,0 +1,191 @@
+"""A server that we start, stop, kill and start again: one process, its data folder, its log."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import httpx
+from attrs import define, field, frozen
+
+from kalam_props.errors import TargetError
+from kalam_props.history.events import Product
+
+HEALTH_PATH = "/v1/api/healthcheck"
+ROOT_USER = "root"
+
+
+@frozen
+class Launch:
+    """How to start a server on a port: its arguments, and what its environment has beside ours."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str] = field(repr=False)
+
+
+PlanLaunch: TypeAlias = Callable[[int, Path], Launch]
+"""From a port and a data folder to a launch."""
+
+
+@define
+class ManagedServer:
+    """Owns a server process. Not thread-safe: one owner restarts it, others only use `url`.
+
+    Attributes:
+        product: what the server calls itself; known once it is healthy.
+        url: where it answers; the port stays the same through restarts.
+        data_dir: its data folder, kept by whoever gave it.
+        log: file with all that it printed, over all starts.
+
+    """
+
+    plan: PlanLaunch
+    data_dir: Path
+    log: Path
+    root_password: str = field(repr=False)
+    start_timeout_s: float = 30.0
+    stop_timeout_s: float = 40.0
+    product: Product = field(factory=lambda: Product("?", "?"))
+    url: str = ""
+    _port: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it is healthy.
+
+        Raises:
+            TargetError: it ended or did not get healthy in time; says the last lines of its log.
+
+        """
+        if not self._port:
+            self._port = free_port()
+            self.url = f"http://127.0.0.1:{self._port}"
+        launch = self.plan(self._port, self.data_dir)
+        try:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    launch.argv,
+                    # The server reads its standard input to learn that we are gone, however we went.
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **launch.environment},
+                    cwd=self.data_dir,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise TargetError(
+                f"cannot start the server {launch.argv[0]}: {error.strerror or error}; "
+                "is it a server's binary?"
+            ) from None
+        self._await_healthy(launch.argv[0])
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def exit_code(self) -> int | None:
+        """The exit code of a server that ended by itself, else None."""
+        return self._process.poll() if self._process is not None else None
+
+    def stop(self) -> None:
+        """End it in an orderly way; by force after `stop_timeout_s`. Does nothing when it has ended."""
+        process = self._process
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(self.stop_timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """`kill -9`, and wait until it is gone."""
+        process = self._process
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        self._process = None
+
+    def log_tail(self, lines: int = 12) -> str:
+        """The last lines that it printed."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _await_healthy(self, name: str) -> None:
+        deadline = time.monotonic() + self.start_timeout_s
+        with httpx.Client(base_url=self.url, timeout=1.0, trust_env=False) as client:
+            while True:
+                if not self.running:
+                    code = self.exit_code()
+                    self._process = None
+                    raise TargetError(
+                        f"the server {name} ended while starting (exit {code}):\n{self.log_tail()}"
+                    )
+                try:
+                    self.product = product_of(client.get(HEALTH_PATH))
+                except httpx.HTTPError:
+                    if time.monotonic() < deadline:
+                        time.sleep(
+                            0.01
+                        )  # a poll with a deadline: a server tells in no other way that it is up
+                        continue
+                    self.kill()
+                    raise TargetError(
+                        f"the server {name} was not healthy after {self.start_timeout_s:.0f} s; "
+                        "its log ends:\n"
+                        f"{self.log_tail()}"
+                    ) from None
+                return
+
+
+def product_of(answer: httpx.Response) -> Product:
+    """What a health answer says of the server: a server that does not say its name is a KalamDB.
+
+    Raises:
+        TargetError: not the health answer of such a server.
+
+    """
+    try:
+        body = answer.json()
+        version = str(body["version"])
+    except (ValueError, KeyError, TypeError):
+        raise TargetError(
+            f"{answer.url} answered {answer.status_code} {answer.text[:80]!r}: "
+            "not the health answer of a KalamDB or of the reference server"
+        ) from None
+    return Product(str(body.get("server", "KalamDB")), version)
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def new_password() -> str:
+    """A password for a server that nobody else will use."""
+    return secrets.token_urlsafe(18)

@@ -1,0 +1,180 @@
+"""From what a user asked for to a target that answers: which server, which client, which driver."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import field, frozen
+
+from kalam_props.drivers.http import http_driver
+from kalam_props.drivers.login import login
+from kalam_props.drivers.process import process_driver
+from kalam_props.drivers.protocol import Credential, Driver
+from kalam_props.drivers.session import session_driver
+from kalam_props.errors import TargetError, UsageError
+from kalam_props.reference.client import client_command
+from kalam_props.targets import launch
+from kalam_props.targets.managed import ROOT_USER, ManagedServer, PlanLaunch, new_password
+from kalam_props.targets.target import Target, check_address, probe
+from kalam_props.targets.workspace import JOURNAL, Workspace, open_workspace
+
+CRASHED = "server-data"
+
+
+@frozen
+class TargetOptions:
+    """What the user asked for; what is None is chosen by `open_target`.
+
+    Attributes:
+        server_url: a server that runs; else one is started: `kalamdb_server`, or the reference.
+        kalam: the client's binary; else `kalam` from PATH, else the compatible client.
+        faults: faults of the reference server to switch on, as `name` or `name:k=v`.
+        root_password: of a server that runs.
+
+    """
+
+    server_url: str | None = None
+    kalamdb_server: Path | None = None
+    kalam: Path | None = None
+    driver: str = "process"
+    identity: str = "auto"
+    faults: tuple[str, ...] = ()
+    allow_remote: bool = False
+    root_password: str | None = field(default=None, repr=False)
+
+
+@contextmanager
+def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
+    """A target that answers; at the end its connections are closed and a server that is ours has ended.
+
+    Args:
+        options: what the user asked for.
+        folder: the run's folder: the server's log goes there, and its data if it crashed.
+
+    Raises:
+        UsageError: options that do not fit together.
+        TargetError: the server or the client cannot be started or reached; says what to do.
+
+    """
+    _check(options)
+    command = client_of(options)
+    data = Path(tempfile.mkdtemp(prefix="kalam-props-"))
+    server: ManagedServer | None = None
+    try:
+        home = data / "home"
+        home.mkdir()
+        if options.server_url is not None:
+            url = check_address(options.server_url, allow_remote=options.allow_remote)
+            product, password, interval = probe(url), options.root_password, None
+            if password is None:
+                raise UsageError(
+                    "root's password is needed to make namespaces and users: "
+                    "set KALAM_PROPS_ROOT_PASSWORD in the environment"
+                )
+        else:
+            server, password, interval = _start(options, data, folder)
+            url, product = server.url, server.product
+        driver = open_driver(options.driver, command, home)
+        try:
+            root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
+            admin = http_driver().connect(root, url=url)
+            target = Target(url, product, driver, root, admin, server, interval)
+            try:
+                yield target
+            finally:
+                admin.close()
+        finally:
+            driver.close()
+    finally:
+        _end(server, folder)
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def open_run(options: TargetOptions, folder: Path) -> Iterator[Workspace]:
+    """A workspace on a target: a namespace and users that are gone at the end, also after an error.
+
+    Raises:
+        UsageError, TargetError, SetupRefusedError, StorageError: as their places say.
+
+    """
+    with open_target(options, folder) as target:
+        workspace = open_workspace(target, options.identity, folder / JOURNAL)
+        try:
+            yield workspace
+        finally:
+            if target.managed is None or target.managed.running:
+                workspace.close()
+
+
+def client_of(options: TargetOptions) -> tuple[str, ...]:
+    """The client's command: the one asked for, `kalam` from PATH, or the compatible one.
+
+    Raises:
+        TargetError: the binary asked for is not there, or cannot be run.
+
+    """
+    if options.kalam is not None:
+        found = shutil.which(str(options.kalam))
+        if found is None:
+            raise TargetError(
+                f"there is no program {options.kalam}; --kalam takes the path of a kalam binary"
+            )
+        return (str(Path(found).resolve()),)
+    on_path = shutil.which("kalam")
+    return (on_path,) if on_path is not None else client_command()
+
+
+def open_driver(name: str, command: tuple[str, ...], home: Path) -> Driver:
+    """The driver of a name, with a client's command and a HOME of its own.
+
+    Raises:
+        UsageError: no such driver.
+        TargetError: the command is no `kalam`.
+
+    """
+    match name:
+        case "process":
+            return process_driver(command, home)
+        case "session":
+            return session_driver(command, home)
+        case "http":
+            return http_driver()
+        case _:
+            raise UsageError(f"unknown driver {name!r}; known are process, session and http")
+
+
+def _check(options: TargetOptions) -> None:
+    if options.server_url is not None and options.kalamdb_server is not None:
+        raise UsageError("--server-url and --kalamdb-server name two servers; give one")
+    if options.faults and (options.server_url is not None or options.kalamdb_server is not None):
+        raise UsageError("--fault is for the reference server that we start; leave out the other server")
+
+
+def _start(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedServer, str, float]:
+    """Start the reference server, or the binary; its root password and flush check interval."""
+    password = new_password()
+    plan: PlanLaunch
+    if options.kalamdb_server is None:
+        plan, interval = launch.reference(password, options.faults), launch.REFERENCE_CHECK_INTERVAL_S
+    else:
+        plan, interval = launch.kalamdb(options.kalamdb_server, password), launch.KALAMDB_CHECK_INTERVAL_S
+    server_data = data / CRASHED
+    server_data.mkdir()
+    server = ManagedServer(plan, server_data, folder / "server.log", password)
+    server.start()
+    return server, password, interval
+
+
+def _end(server: ManagedServer | None, folder: Path) -> None:
+    """Stop a server of ours; the data folder of one that died by itself stays with the run."""
+    if server is None:
+        return
+    died = server.pid is not None and not server.running
+    server.stop()
+    if died and server.data_dir.exists():
+        shutil.move(str(server.data_dir), str(folder / CRASHED))

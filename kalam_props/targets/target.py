@@ -1,0 +1,82 @@
+"""A target: a server that answers, the driver that reaches it, and root's connection to it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import httpx
+from attrs import field, frozen
+
+from kalam_props.drivers.protocol import Connection, Credential, Driver, Reply
+from kalam_props.errors import TargetError, UsageError
+from kalam_props.history.events import Product
+from kalam_props.targets.managed import HEALTH_PATH, ManagedServer, product_of
+
+SETUP_DEADLINE_S = 30.0
+
+
+@frozen
+class Target:
+    """What programs run against.
+
+    Attributes:
+        url: where the server answers.
+        product: what the server calls itself.
+        driver: how statements of programs reach it.
+        root: root's credential, with a token.
+        admin: root's own connection, for set-up, job records and cleaning up; not part of any history.
+        managed: the server process, when it is ours to stop and kill.
+        check_interval_s: how often it looks for tables to flush; None: not known.
+
+    """
+
+    url: str
+    product: Product
+    driver: Driver
+    root: Credential = field(repr=False)
+    admin: Connection = field(repr=False)
+    managed: ManagedServer | None = None
+    check_interval_s: float | None = None
+
+    def ask(self, sql: str) -> Reply:
+        """Run a statement as root, whatever comes of it."""
+        return self.admin.execute(sql, deadline_s=SETUP_DEADLINE_S)
+
+    def close(self) -> None:
+        """Close the connections, and end a server that is ours."""
+        self.admin.close()
+        self.driver.close()
+        if self.managed is not None:
+            self.managed.stop()
+
+
+def check_address(url: str, *, allow_remote: bool) -> str:
+    """The URL without a trailing slash, when we may send programs to it.
+
+    Raises:
+        UsageError: not an http(s) URL, or not loopback and `allow_remote` was not given.
+
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{url!r} is not a server's address; write it as http://127.0.0.1:8080")
+    loopback = parts.hostname in {"localhost", "::1"} or parts.hostname.startswith("127.")
+    if not loopback and not allow_remote:
+        raise UsageError(
+            f"{parts.hostname} is not this machine; programs write, flush and drop tables there. "
+            "Add --allow-remote if that is what you want"
+        )
+    return url.rstrip("/")
+
+
+def probe(url: str) -> Product:
+    """What the server at a URL calls itself.
+
+    Raises:
+        TargetError: nothing answers there, or something else does.
+
+    """
+    try:
+        return product_of(httpx.get(url + HEALTH_PATH, timeout=5.0, trust_env=False))
+    except httpx.HTTPError as error:
+        raise TargetError(f"no server answers at {url} ({error}); is it running?") from None

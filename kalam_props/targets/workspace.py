@@ -1,0 +1,174 @@
+"""What a run creates on a server, and removes: a namespace, pooled users, a fresh table an attempt."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+from pathlib import Path
+
+from attrs import define, field
+
+from kalam_props.drivers.protocol import Credential
+from kalam_props.errors import CancelledError, SetupRefusedError, StorageError
+from kalam_props.programs.model import TableDef
+from kalam_props.targets.identity import Identity, choose
+from kalam_props.targets.target import Target
+from kalam_props.targets.users import create_user, credential_of
+
+PREFIX = "kp_"
+JOURNAL = "created.jsonl"
+_OURS = re.compile(rf"{PREFIX}[a-z0-9_]+")
+
+
+@define
+class Workspace:
+    """Owns the namespace and the users of a run. Thread-safe.
+
+    Attributes:
+        target: where they are.
+        identity: how programs act as users.
+        namespace: `kp_` and eight random hex digits.
+
+    """
+
+    target: Target
+    identity: Identity
+    namespace: str
+    journal: Path
+    _cancelled: threading.Event = field(factory=threading.Event, repr=False)
+    _users: dict[str, Credential] = field(factory=dict, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
+
+    def cancel(self) -> None:
+        """Let every execution in this workspace end at its next operation."""
+        self._cancelled.set()
+
+    def raise_if_cancelled(self) -> None:
+        """For executions, between operations.
+
+        Raises:
+            CancelledError: `cancel` was called.
+
+        """
+        if self._cancelled.is_set():
+            raise CancelledError("the run was interrupted; its histories so far are kept")
+
+    def credential(self, user: str) -> Credential:
+        """Who acts for a program's user: the pooled user itself, or root."""
+        if self.identity.mode == "execute-as":
+            return self.target.root
+        with self._lock:
+            if user not in self._users:
+                name = self.server_user(user)
+                _note(self.journal, {"user": name})
+                credential = credential_of(self.target, name, create_user(self.target, name))
+                if self.identity.mode == "login":
+                    credential = Credential(name, password=credential.password)
+                self._users[user] = credential
+            return self._users[user]
+
+    def server_user(self, user: str) -> str:
+        """The name that a program's user has on the server."""
+        return f"{self.namespace}_{user}"
+
+    def qualified(self, table: str) -> str:
+        return f"{self.namespace}.{table}"
+
+    def create_table(self, name: str, table: TableDef) -> None:
+        """Create a table.
+
+        Raises:
+            SetupRefusedError: the server refused; its words. Never a finding.
+
+        """
+        columns = ", ".join(
+            f"{column} {type_}{' PRIMARY KEY' if column == table.key else ''}"
+            for column, type_ in table.columns
+        )
+        options = [f"TYPE = '{table.type.upper()}'"]
+        if table.flush_rows is not None:
+            options.append(f"FLUSH_POLICY = 'rows:{table.flush_rows}'")
+        sql = f"CREATE TABLE {self.qualified(name)} ({columns}) WITH ({', '.join(options)})"
+        reply = self.target.ask(sql)
+        if reply.error is not None:
+            raise SetupRefusedError(f"the server refused {sql!r}: {reply.error.message.strip()}")
+
+    def drop_table(self, name: str) -> None:
+        """Drop a table; what the server says to it no longer matters."""
+        self.target.ask(f"DROP TABLE IF EXISTS {self.qualified(name)}")
+
+    def close(self) -> None:
+        """Remove the namespace and the users."""
+        remove(self.target, self.namespace, [self.server_user(user) for user in self._users])
+
+
+def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Workspace:
+    """Create a namespace, and choose how users act.
+
+    Raises:
+        SetupRefusedError: the server refused the namespace or every way to act as a user.
+        StorageError: the journal cannot be written.
+
+    """
+    namespace = PREFIX + secrets.token_hex(4)
+    probe_user = f"{namespace}_probe"
+    _note(journal, {"url": target.url, "namespace": namespace, "user": probe_user})
+    reply = target.ask(f"CREATE NAMESPACE {namespace}")
+    if reply.error is not None:
+        raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message}")
+    try:
+        identity = choose(target, wanted_identity, probe_user)
+    except BaseException:
+        remove(target, namespace, [probe_user])
+        raise
+    target.ask(f"DROP USER '{probe_user}'")
+    return Workspace(target, identity, namespace, journal)
+
+
+def remove(target: Target, namespace: str, users: list[str]) -> list[str]:
+    """Drop a namespace with its tables, and users; only ever names with our prefix.
+
+    Returns:
+        what the server refused, one sentence each.
+
+    """
+    refused = []
+    statements = {namespace: f"DROP NAMESPACE {namespace} CASCADE"}
+    statements.update({user: f"DROP USER '{user}'" for user in users})
+    for name, sql in statements.items():
+        if not _OURS.fullmatch(name):
+            continue
+        error = target.ask(sql).error
+        if error is not None and error.code != "not-found":
+            refused.append(f"{sql}: {error.message.strip()}")
+    return refused
+
+
+def read_journal(path: Path) -> tuple[str, str, list[str]]:
+    """URL, namespace and users that a run noted before it created them.
+
+    Raises:
+        StorageError: no journal there.
+
+    """
+    try:
+        lines = [
+            json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")
+        ]
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror}); is this a run's folder?") from None
+    first = next((line for line in lines if "namespace" in line), None)
+    if first is None:
+        return "", "", []
+    return first["url"], first["namespace"], [line["user"] for line in lines if "user" in line]
+
+
+def _note(journal: Path, entry: dict[str, str]) -> None:
+    """Note a name before it is created: what is not noted is not found again."""
+    try:
+        with journal.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise StorageError(f"{journal}: cannot be written ({error.strerror})") from None
