@@ -3,8 +3,6 @@
 `import json` costs 5 ms, for the regular expressions of its Python half; its C half does the work.
 """
 
-from collections.abc import Iterator
-
 try:
     from _json import encode_basestring, make_scanner
 except ImportError:  # another interpreter than CPython: slower to start, same behaviour
@@ -57,7 +55,9 @@ def parse(text: str) -> object:
 
 def pretty(value: object) -> str:
     """`value` indented by two spaces, keys in their order."""
-    return "".join(_pieces(value, "\n"))
+    pieces: list[str] = []
+    _write(value, "\n", pieces)
+    return "".join(pieces)
 
 
 def compact(value: object) -> str:
@@ -69,23 +69,23 @@ def compact(value: object) -> str:
     return _scalar(value)
 
 
-def _pieces(value: object, newline: str) -> Iterator[str]:
+def _write(value: object, newline: str, pieces: list[str]) -> None:
     if isinstance(value, dict) and value:
         separator = "{"
         for name, entry in value.items():
-            yield f"{separator}{newline}  {quoted(name)}: "
-            yield from _pieces(entry, newline + "  ")
+            pieces.append(f"{separator}{newline}  {quoted(name)}: ")
+            _write(entry, newline + "  ", pieces)
             separator = ","
-        yield newline + "}"
+        pieces.append(newline + "}")
     elif isinstance(value, list) and value:
         separator = "["
         for entry in value:
-            yield f"{separator}{newline}  "
-            yield from _pieces(entry, newline + "  ")
+            pieces.append(f"{separator}{newline}  ")
+            _write(entry, newline + "  ", pieces)
             separator = ","
-        yield newline + "]"
+        pieces.append(newline + "]")
     else:
-        yield _scalar(value)
+        pieces.append(_scalar(value))
 
 
 def _scalar(value: object) -> str:

@@ -5,6 +5,8 @@ Only from a file that was named with `--config`: the default one may hold the cr
 
 from .failures import ClientError
 
+_OURS = ["", "[server]", "max_retries = 0", ""]
+
 
 def token_in(path: str) -> str | None:
     """`[auth] jwt_token` of the TOML file `path`; None when it has none or there is no such file.
@@ -20,13 +22,13 @@ def token_in(path: str) -> str | None:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ClientError(f"Configuration error: Failed to read config file: {error}") from None
-    lines = [line for line in text.splitlines() if line.strip()]
-    # What our process driver writes. Anything else goes to the real parser, which takes 5 ms to import.
+    lines = text.split("\n")
+    # What our drivers write. Anything else goes to the real parser, which takes 10 ms to import.
     if (
-        len(lines) == 2
-        and lines[0] == "[auth]"
+        lines[0] == "[auth]"
+        and lines[2:] == _OURS
         and lines[1].startswith('jwt_token = "')
-        and "\\" not in lines[1]
+        and "\\" not in text
     ):
         return lines[1].partition('"')[2].removesuffix('"')
     import tomllib  # noqa: PLC0415
