@@ -1,7 +1,7 @@
 """`kalam-props`: the commands, and what an error looks like to a person.
 
-Exit codes: 0 ran, exercised something, found nothing · 1 found an anomaly · 2 could not run · 3 inconclusive ·
-130 interrupted, after cleaning up.
+Exit codes: 0 ran, exercised something, found nothing · 1 found an anomaly · 2 could not run ·
+3 inconclusive · 130 interrupted, after cleaning up.
 """
 
 from __future__ import annotations

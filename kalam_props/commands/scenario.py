@@ -62,8 +62,8 @@ def _summary(result: ScenarioResult) -> str:
     lines += [
         f"time {result.seconds:.2f} s, {result.inserted / result.seconds:.0f} rows/s",
         f"insert latency p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms",
-        f"{flushes}; {result.evidence.overlapping_pairs} pairs of operations overlapped, "
-        f"{result.evidence.ops_overlapping_flush} operations overlapped a flush",
+        f"{flushes}; operations that overlapped one: {result.evidence.ops_overlapping_flush}",
+        f"pairs of operations that overlapped: {result.evidence.overlapping_pairs}",
         f"history {result.history}",
     ]
     lines += [f"{anomaly.name}: {anomaly.explanation}" for anomaly in result.verdict.anomalies]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
 
 import click
 
-from kalam_props.commands.options import option
+from kalam_props.commands.options import ROOT_PASSWORD, option
+from kalam_props.reference import ServerConfig, parse_fault
+from kalam_props.reference import serve as run
 from kalam_props.targets.launch import REFERENCE_CHECK_INTERVAL_S
 
 
@@ -33,9 +35,12 @@ def serve(port: int, data_dir: Path | None, faults: tuple[str, ...], flush_check
 
     Root's password is taken from KALAM_PROPS_ROOT_PASSWORD, or made and printed.
     """
-    from kalam_props.reference.__main__ import main  # noqa: PLC0415  # its parts need the extra `reference`
-
-    words = ["--port", str(port), "--flush-check-interval", str(flush_check_interval)]
-    words += ["--data-dir", str(data_dir)] if data_dir is not None else []
-    words += [word for fault in faults for word in ("--fault", fault)]
-    sys.exit(main(words))
+    run(
+        ServerConfig(
+            port=port,
+            data_dir=data_dir,
+            flush_check_interval=flush_check_interval,
+            root_password=os.environ.get(ROOT_PASSWORD),
+            faults=tuple(parse_fault(fault) for fault in faults),
+        )
+    )

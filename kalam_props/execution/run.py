@@ -125,14 +125,14 @@ def _whole_table(program: Program, name: str, user: str) -> tuple[Step, ...]:
     """
     table = program.tables[name]
     keys = sorted(
-        row[table.key_index]
+        key
         for round_ in program.rounds
         for session, lane in round_.lanes.items()
         if table.type == "shared" or user_of(session) == user
         for step in lane
         if isinstance(step.op, Insert) and step.op.table == name
         for row in step.op.rows
-        if isinstance(row[table.key_index], int)
+        if isinstance(key := row[table.key_index], int)
     )
     if len(keys) < sql.SCAN_LIMIT:
         return (Step(Select(name)),)

@@ -44,7 +44,7 @@ def verdict(outcome: Outcome, lab: Lab) -> str:
 
 
 def finding_text(finding: Finding, target: str) -> str:
-    """A finding in the order in which an engineer asks: what, the program, the witness, how often, how to run it."""
+    """A finding in the order in which an engineer asks: what, by what program, seen how, how often."""
     script = write_script(finding, target)
     seen, runs = finding.reproduced
     race = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from kalam_props.drivers.http import http_driver
+from kalam_props.drivers.http import HttpDriver
 from kalam_props.drivers.login import login
 from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver
@@ -81,7 +81,7 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
         driver = open_driver(options.driver, command, home)
         try:
             root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
-            admin = http_driver().connect(root, url=url)
+            admin = HttpDriver().connect(root, url=url)
             target = Target(url, product, driver, root, admin, server, interval)
             try:
                 yield target
@@ -143,7 +143,7 @@ def open_driver(name: str, command: tuple[str, ...], home: Path) -> Driver:
         case "session":
             return session_driver(command, home)
         case "http":
-            return http_driver()
+            return HttpDriver()
         case _:
             raise UsageError(f"unknown driver {name!r}; known are process, session and http")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,17 +38,12 @@ class Target:
     admin: Connection = field(repr=False)
     managed: ManagedServer | None = None
     check_interval_s: float | None = None
+    _turns: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def ask(self, sql: str) -> Reply:
-        """Run a statement as root, whatever comes of it."""
-        return self.admin.execute(sql, deadline_s=SETUP_DEADLINE_S)
-
-    def close(self) -> None:
-        """Close the connections, and end a server that is ours."""
-        self.admin.close()
-        self.driver.close()
-        if self.managed is not None:
-            self.managed.stop()
+        """Run a statement as root, whatever comes of it. Thread-safe: statements take turns."""
+        with self._turns:
+            return self.admin.execute(sql, deadline_s=SETUP_DEADLINE_S)
 
 
 def check_address(url: str, *, allow_remote: bool) -> str:
