@@ -11,19 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
-from kalam_props.hunt.campaign import Listener, Plan, hunt
-from kalam_props.hunt.lab import Lab
-from kalam_props.hunt.seeds import SEEDS_FOLDER
-from kalam_props.programs.machine import ProgramMachine
-from kalam_props.report.hunting import finding_text
-from kalam_props.targets.opening import TargetOptions, open_run
-from kalam_props.targets.workspace import Workspace
+if TYPE_CHECKING:  # a pytest run that uses no fixture of ours must not pay for our imports
+    from kalam_props.hunt.lab import Lab
+    from kalam_props.programs.machine import ProgramMachine
+    from kalam_props.targets.opening import TargetOptions
+    from kalam_props.targets.workspace import Workspace
 
-KalamHunt = Callable[[type[ProgramMachine]], None]
+    KalamHunt = Callable[[type[ProgramMachine]], None]
 
 PROFILES = {"ci": 25, "dev": 50, "hunt": 1000}
 """Programs that each machine draws, by Hypothesis profile."""
@@ -41,12 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  # pytest's signature
+    from hypothesis import settings  # noqa: PLC0415  # see above
+
     for name, programs in PROFILES.items():
         settings.register_profile(f"kalam-{name}", max_examples=programs, deadline=None)
 
 
 def target_options(config: pytest.Config) -> TargetOptions:
     """The target that the command line and the environment ask for; the reference server otherwise."""
+    from kalam_props.targets.opening import TargetOptions  # noqa: PLC0415  # see above
 
     def asked(option: str, variable: str) -> str | None:
         value = config.getoption(option)
@@ -75,6 +76,8 @@ def kalam_workspace(
     kalam_target_options: TargetOptions, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Workspace]:
     """A namespace on the target for the whole session; the reference server is started for it."""
+    from kalam_props.targets.opening import open_run  # noqa: PLC0415  # see above
+
     with open_run(kalam_target_options, tmp_path_factory.mktemp("kalam")) as workspace:
         yield workspace
 
@@ -82,12 +85,17 @@ def kalam_workspace(
 @pytest.fixture
 def kalam_lab(kalam_workspace: Workspace, tmp_path: Path) -> Lab:
     """Where programs are run and judged; their histories are in the test's `tmp_path`."""
+    from kalam_props.hunt.lab import Lab  # noqa: PLC0415  # see above
+
     return Lab(kalam_workspace, tmp_path / "histories")
 
 
 @pytest.fixture
 def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
     """Hunt with a machine: fails with the minimal program of what it finds, or when it exercised nothing."""
+    from kalam_props.hunt.campaign import Listener, Plan, hunt  # noqa: PLC0415  # see above
+    from kalam_props.hunt.seeds import SEEDS_FOLDER  # noqa: PLC0415
+    from kalam_props.report.hunting import finding_text  # noqa: PLC0415
 
     def run(machine: type[ProgramMachine]) -> None:
         plan = Plan(
@@ -111,5 +119,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
 
 def _programs() -> int:
     """Programs for one machine: as many as the Hypothesis profile asks for, `dev`'s where it is not ours."""
+    from hypothesis import settings  # noqa: PLC0415  # see above
+
     current = settings.get_current_profile_name().removeprefix("kalam-")
     return PROFILES.get(current, PROFILES["dev"])
