@@ -1,0 +1,122 @@
+"""What machines draw: programs that are worth running."""
+
+from __future__ import annotations
+
+import collections
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import rule, run_state_machine_as_test
+
+from kalam_props.history.operations import Count, Insert, Select, Update
+from kalam_props.programs.machine import SESSIONS, Size, bind
+from kalam_props.programs.machines import MACHINES, FlushRaces
+
+QUIET = settings(
+    max_examples=150,
+    stateful_step_count=12,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def draw(machine, **options):
+    drawn = []
+    run_state_machine_as_test(bind(machine, drawn.append, **options), settings=QUIET)
+    return drawn
+
+
+def steps(program):
+    return [step.op for r in program.rounds for lane in r.lanes.values() for step in lane]
+
+
+@pytest.fixture(scope="module", params=MACHINES)
+def programs(request):
+    return draw(MACHINES[request.param])
+
+
+def test_most_programs_race(programs):
+    """A machine that draws only sequences tests nothing."""
+    assert sum(any(r.concurrent for r in p.rounds) for p in programs) > len(programs) / 2
+
+
+def test_programs_reach_the_flush_boundary(programs):
+    """Batches are aimed at the boundary: a third of all programs holds at least as many rows at once."""
+    reach = [
+        max((len(op.rows) for op in steps(p) if isinstance(op, Insert)), default=0)
+        >= p.tables["t"].flush_rows - 1
+        for p in programs
+    ]
+    assert sum(reach) > len(programs) / 3
+
+
+def test_users_share_keys():
+    """Key 1 of one user and key 1 of another must never meet, so both must exist."""
+    shared = 0
+    for program in draw(MACHINES["isolation"]):
+        keys = collections.defaultdict(set)
+        for r in program.rounds:
+            for session, lane in r.lanes.items():
+                for step in lane:
+                    if isinstance(step.op, Insert):
+                        keys[session.split("/")[0]].update(row[0] for row in step.op.rows)
+        shared += len(keys) > 1 and bool(set.intersection(*keys.values()))
+    assert shared > 20
+
+
+def test_payloads_are_unique_in_a_program(programs):
+    """A fingerprint says which operation wrote a value: no two may be the same."""
+    for program in programs:
+        values = [row[1] for op in steps(program) if isinstance(op, Insert) for row in op.rows]
+        values += [op.set["v"] for op in steps(program) if isinstance(op, Update)]
+        assert len(values) == len(set(values))
+
+
+def test_a_tenth_of_payloads_is_awkward(programs):
+    """Quotes, comments, newlines, Unicode, 10 kB: some, not most."""
+    values = [row[1] for p in programs for op in steps(p) if isinstance(op, Insert) for row in op.rows]
+    awkward = sum(not value.replace(".", "").isalnum() for value in values)
+    assert 0 < awkward < len(values) / 5
+
+
+def test_what_is_left_out_is_not_drawn():
+    """A known finding's trigger can be kept out of later programs."""
+    without = frozenset({"flush", "delete"})
+    kinds = {type(op).__name__ for p in draw(FlushRaces, without=without) for op in steps(p)}
+    assert "Insert" in kinds
+    assert not kinds & {"Flush", "Delete"}
+
+
+def test_a_user_adds_rules_by_subclassing():
+    """The machines are public: a subclass with one rule draws it among the others."""
+
+    class WithMyRule(FlushRaces):
+        @rule(session=SESSIONS, rows=st.integers(1, 2))
+        def insert_then_count(self, session, rows):
+            self.insert(session, Size(0, rows))
+            self.add(Count("t"), session, join=False)
+
+    assert any(
+        isinstance(first, Insert) and isinstance(second, Count)
+        for p in draw(WithMyRule)
+        for first, second in zip(steps(p), steps(p)[1:], strict=False)
+    )
+
+
+def test_an_aborted_draw_is_not_run():
+    """Hypothesis tears down draws that it gave up; half programs must not reach a server."""
+
+    class Failing(FlushRaces):
+        @rule()
+        def fail(self):
+            self.add(Select("t"), 0, join=False)
+            raise ZeroDivisionError
+
+    drawn = []
+    with pytest.raises(ZeroDivisionError):
+        run_state_machine_as_test(bind(Failing, drawn.append), settings=QUIET)
+    assert all(not isinstance(steps(p)[-1], Select) or len(steps(p)) > 0 for p in drawn)
