@@ -8,12 +8,15 @@ brings it back in step. In an interactive session a line break ends a line; see 
 from __future__ import annotations
 
 import math
+import re
 
 from kalam_props.history.operations import Scalar
 
-_DRIVERS_WITH_ARGUMENTS = ("process",)
 MAX_ARGUMENT_BYTES = 131_071
 """One argument of a process on Linux; a longer statement needs another driver than `process`."""
+
+_BACK_IN_STEP = ("/*'*/", '/*"*/')
+_UPLOAD = re.compile(r"file\s*\(", re.IGNORECASE)
 
 
 def literal(value: Scalar) -> str:
@@ -39,7 +42,7 @@ def literal(value: Scalar) -> str:
 def text_literal(text: str) -> str:
     """`text` in quotes, doubled inside; followed by a comment where `kalam` would miss its end."""
     quoted = "'" + text.replace("'", "''") + "'"
-    still_open, _ = _as_kalam_reads(quoted)
+    still_open = _open_for_kalam(quoted)
     return f"{quoted}/*{still_open}*/" if still_open else quoted
 
 
@@ -49,28 +52,22 @@ def carriable(value: Scalar, driver_name: str) -> bool:
         return not isinstance(value, float) or math.isfinite(value)
     if any("\ud800" <= sign <= "\udfff" for sign in value):
         return False  # half a character: not UTF-8
+    if _UPLOAD.search(value):
+        return False  # client and server take it for an upload, even inside a literal
     if driver_name == "http":
         return True
-    if "\0" in value:
-        return False  # ends an argument; and the session's escape for it is refused by servers
-    if driver_name in _DRIVERS_WITH_ARGUMENTS and len(value.encode()) > MAX_ARGUMENT_BYTES // 2:
-        return False
-    _, outside = _as_kalam_reads(text_literal(value))
-    return "file" not in outside  # `kalam` would take it for an upload
+    # A zero byte ends an argument, and a session's escape for it is refused by servers.
+    return "\0" not in value and (driver_name != "process" or len(value.encode()) <= MAX_ARGUMENT_BYTES // 2)
 
 
-def _as_kalam_reads(sql: str) -> tuple[str, str]:
-    """For `kalam`'s scanner: the quote open at the end of `sql` (or none), and what is outside of quotes."""
+def _open_for_kalam(sql: str) -> str:
+    """The quote that `kalam`'s scanner believes to be open at the end of `sql`, or nothing."""
     quote = ""
-    outside = []
     at = 0
     while at < len(sql):
         sign = sql[at]
         if not quote:
-            if sign in "'\"":
-                quote = sign
-            else:
-                outside.append(sign)
+            quote = sign if sign in "'\"" else ""
         elif sign == "\\":
             at += 1
         elif sign == quote:
@@ -79,7 +76,7 @@ def _as_kalam_reads(sql: str) -> tuple[str, str]:
             else:
                 quote = ""
         at += 1
-    return quote, "".join(outside)
+    return quote
 
 
 def pieces(sql: str) -> list[str]:
@@ -131,8 +128,16 @@ def one_line(sql: str) -> str:
     A session reads lines: it trims them, ends a statement at a `;` at the end of one and at an empty one, and
     does so inside literals too.
     """
-    joined = _join_literals(pieces(sql))
-    return " ".join("".join(map(_on_one_line, joined)).split("\n"))
+    line = ""
+    escaped = False
+    for piece in _join_literals(pieces(sql)):
+        if piece.startswith("--"):
+            continue  # would swallow what follows
+        if escaped and piece in _BACK_IN_STEP:
+            continue  # `kalam` reads a literal with escapes rightly
+        escaped = piece.startswith("'") and ("\n" in piece or "\r" in piece)
+        line += _with_escapes(piece) if escaped else piece.replace("\n", " ")
+    return line
 
 
 def _join_literals(found: list[str]) -> list[str]:
@@ -146,10 +151,5 @@ def _join_literals(found: list[str]) -> list[str]:
     return joined
 
 
-def _on_one_line(piece: str) -> str:
-    if piece.startswith("--"):
-        return ""  # would swallow what follows
-    if not piece.startswith("'") or ("\n" not in piece and "\r" not in piece):
-        return piece
-    escaped = piece.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return "E" + escaped
+def _with_escapes(piece: str) -> str:
+    return "E" + piece.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")

@@ -25,7 +25,9 @@ def login(url: str, user: str, password: str, *, timeout_s: float = 20.0) -> str
         raise TargetError(f"cannot log in as {user} at {url}: {error or type(error).__name__}") from None
     token = _field(answer, "access_token")
     if answer.status_code != 200 or token is None:
-        words = _field(answer, "message") or answer.text[:200]
+        words = (
+            ": ".join(filter(None, (_field(answer, "error"), _field(answer, "message")))) or answer.text[:200]
+        )
         raise TargetError(f"the server at {url} refused the login of {user} ({answer.status_code}): {words}")
     return token
 

@@ -63,6 +63,7 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     ("unsupported", "invalid"),
     ("not supported", "invalid"),
     ("execute as user missing", "invalid"),
+    ("file placeholders require", "invalid"),
 )
 _TIMES_OUT = ("timed out", "timeout", "deadline")
 _REFUSED_BY_STATUS: dict[int, ErrorCode] = {
