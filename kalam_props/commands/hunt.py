@@ -99,21 +99,21 @@ def hunt(
     console = Console(stderr=as_json, highlight=False)
     with open_run(target, folder) as workspace:
         lab = Lab(workspace, folder / "histories", expect)
-        console.print(hunting.heading(workspace, plan, folder), markup=False)
+        console.print(hunting.heading(workspace, plan, folder), markup=False, soft_wrap=True)
         with progress("programs", programs) as advance:
             listener = Listener(
                 on_trial=lambda trial: advance(_anomalies(trial)),
-                on_failure=lambda failure: console.print(_found(failure), markup=False),
+                on_failure=lambda failure: console.print(_found(failure), markup=False, soft_wrap=True),
                 on_finding=lambda finding: _show(console, finding, workspace.target.product.name),
             )
             outcome = run_hunt(lab, plan, listener)
         document = hunting.document(outcome, lab, start_mib, resident_mib())
     hunting.save(document, folder)
-    console.print(hunting.summary(outcome, lab), markup=False)
+    console.print(hunting.summary(outcome, lab), markup=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     if outcome.interrupted:
-        console.print(f"interrupted; histories and findings are in {folder}", markup=False)
+        console.print(f"interrupted; histories and findings are in {folder}", markup=False, soft_wrap=True)
     return _exit_code(outcome, lab)
 
 
@@ -129,7 +129,7 @@ def _found(failure: Failure) -> str:
 
 
 def _show(console: Console, finding: Finding, target: str) -> None:
-    console.print(hunting.finding_text(finding, target), markup=False)
+    console.print(hunting.finding_text(finding, target), markup=False, soft_wrap=True)
 
 
 def _exit_code(outcome: Outcome, lab: Lab) -> int:

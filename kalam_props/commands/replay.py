@@ -41,13 +41,15 @@ def replay(
     folder = make_run_dir(run_dir, "replay")
     with open_run(target, folder) as workspace:
         product = workspace.target.product
-        console.print(f"server {product.name} {product.version}; run {folder}", markup=False)
+        console.print(f"server {product.name} {product.version}; run {folder}", markup=False, soft_wrap=True)
         lab = Lab(workspace, folder / "histories")
         for path in paths:
             result = replaying.replay(lab, path, until_confident=until_confident)
             results.append(result)
             console.print(f"[{_COLOURS[result.status]}]{result.status:<15}[/] ", end="")
-            console.print(f"{path.name}: {result.message}{_expectation(result)}", markup=False)
+            console.print(
+                f"{path.name}: {result.message}{_expectation(result)}", markup=False, soft_wrap=True
+            )
     if as_json:
         click.echo(
             json.dumps({"results": [_json(result) for result in results]}, ensure_ascii=False, indent=1)

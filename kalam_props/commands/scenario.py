@@ -43,7 +43,7 @@ def concurrent_users(
         )
         with progress("inserts", -(-users * rows // batch)) as advance:
             result = run(shape, workspace, folder / "history.jsonl", lambda _: advance(""))
-    console.print(_summary(result), markup=False)
+    console.print(_summary(result), markup=False, soft_wrap=True)
     return 0 if result.passed else 1
 
 

@@ -17,7 +17,7 @@ from kalam_props.history.operations import (
     Update,
     kind,
 )
-from kalam_props.programs.model import Program, Round, Step, TableDef
+from kalam_props.programs.model import Program, Round, Session, Step, TableDef
 
 _WIDE = 36
 
@@ -26,13 +26,11 @@ def describe_program(program: Program) -> str:
     """The tables, then each round: lanes that run concurrently stand side by side."""
     lines = [_describe_table(name, table) for name, table in program.tables.items()]
     sessions = program.sessions
-    width = max(
-        [12, *(len(_step(step)) for r in program.rounds for lane in r.lanes.values() for step in lane)]
-    )
-    width = min(width, _WIDE)
-    lines.append("     " + "  ".join(session.ljust(width) for session in sessions).rstrip())
+    widths = tuple(_width(program, session) for session in sessions)
+    header = zip(sessions, widths, strict=True)
+    lines.append("     " + "  ".join(session.ljust(width) for session, width in header).rstrip())
     for number, round_ in enumerate(program.rounds, 1):
-        lines.extend(_describe_round(number, round_, sessions, width))
+        lines.extend(_describe_round(number, round_, sessions, widths))
     lines.append("   then: wait for flushes; every user scans twice and counts")
     return "\n".join(lines)
 
@@ -70,12 +68,21 @@ def _describe_table(name: str, table: TableDef) -> str:
     return f"{table.type} table {name} ({columns}), key {table.key}, {flush}"
 
 
-def _describe_round(number: int, round_: Round, sessions: tuple[str, ...], width: int) -> list[str]:
+def _width(program: Program, session: Session) -> int:
+    """As wide as the session's widest step, within reason."""
+    cells = [_step(step) for r in program.rounds for step in r.lanes.get(session, ())]
+    return min(_WIDE, max(map(len, (session, *cells))))
+
+
+def _describe_round(
+    number: int, round_: Round, sessions: tuple[Session, ...], widths: tuple[int, ...]
+) -> list[str]:
     lanes = [[_step(step) for step in round_.lanes.get(session, ())] for session in sessions]
     lines = []
     for at, cells in enumerate(zip_longest(*lanes, fillvalue="")):
         mark = f"{number:>3}. " if at == 0 else "     "
-        text = "  ".join(cell[:width].ljust(width) for cell in cells).rstrip()
+        line = zip(cells, widths, strict=True)
+        text = "  ".join(cell[:width].ljust(width) for cell, width in line).rstrip()
         lines.append(mark + text + ("   (at once)" if at == 0 and round_.concurrent else ""))
     return lines
 

@@ -7,6 +7,7 @@ text, since a shell has nothing better: the row that is missing or should not be
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable
 
@@ -33,6 +34,8 @@ from kalam_props.programs.model import Program, Round, TableDef, user_of
 
 _TABLE = "@TABLE-{}@"
 """Stands for a qualified table in SQL until the shell variables that name it are put in."""
+
+_SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\]')
 
 ABSENT = frozenset({"lost-row", "stale-read", "flickering-row", "torn-batch", "lost-after-crash"})
 PRESENT = frozenset({"phantom-row", "foreign-row", "resurrected-row", "failed-but-visible", "corrupt-row"})
@@ -123,9 +126,9 @@ def _command(op: Operation, session: str, number: int, tables: dict[str, TableDe
 
 def _in_shell(text: str, tables: dict[str, TableDef]) -> str:
     """SQL as one word of a shell: as it was sent, but for the names of tables, which vary with each try."""
-    word = shlex.quote(text)
+    word = '"' + _SPECIAL_IN_DOUBLE_QUOTES.sub(r"\\\g<0>", text) + '"'
     for name in tables:
-        word = word.replace(_TABLE.format(name), f"'\"$ns.{name}_$try\"'")
+        word = word.replace(_TABLE.format(name), f"$ns.{name}_$try")
     return word
 
 
