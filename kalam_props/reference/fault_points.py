@@ -1,0 +1,100 @@
+"""Where faults act: windows that are held open for a measured time, and rates.
+
+A switch at the place of the bug asks `on`; a race then holds its window open with `hold_open`, which returns
+after about the length asked for and records the length it really had. No lock that hides the race may be
+held meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+
+from kalam_props.reference.faults import SwitchedFault
+
+SPIN_S = 0.0008
+"""The last part of a window is spun: a sleep among busy threads overshoots by milliseconds."""
+
+KEPT_LENGTHS = 10_000
+
+
+class FaultPoints:
+    """The faults of one server, and what really came of them. Safe to use from any thread."""
+
+    def __init__(self, switched: Iterable[SwitchedFault]) -> None:
+        self._switched = {fault.name: fault for fault in switched}
+        self._lock = threading.Lock()
+        self._hits: dict[str, int] = defaultdict(int)
+        self._lengths: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT_LENGTHS))
+        self._random = random.SystemRandom()
+
+    def on(self, name: str) -> bool:
+        return name in self._switched
+
+    def seconds(self, name: str, parameter: str = "window") -> float:
+        return self._switched[name].seconds(parameter)
+
+    def count(self, name: str, parameter: str) -> int:
+        return self._switched[name].count(parameter)
+
+    def chance(self, name: str, parameter: str = "rate") -> bool:
+        """Whether a fault with a rate strikes now; counted as a hit when it does. False when it is off."""
+        fault = self._switched.get(name)
+        if fault is None or self._random.random() >= fault.probability(parameter):
+            return False
+        self.hit(name)
+        return True
+
+    def hit(self, name: str) -> None:
+        """The fault did its harm, or had its chance to, once more."""
+        with self._lock:
+            self._hits[name] += 1
+
+    def hold_open(self, name: str, parameter: str = "window") -> None:
+        """Wait as long as the window of a fault lasts; no time when it is off."""
+        fault = self._switched.get(name)
+        if fault is None:
+            return
+        began = time.perf_counter()
+        _wait_until(began + fault.seconds(parameter))
+        length = time.perf_counter() - began
+        with self._lock:
+            self._hits[name] += 1
+            self._lengths[name].append(length)
+
+    def pick(self, bound: int) -> int:
+        """A random index below `bound`."""
+        return self._random.randrange(bound)
+
+    def report(self) -> dict[str, dict[str, object]]:
+        """For each switched fault its parameters, hits, and real window lengths in milliseconds."""
+        with self._lock:
+            return {
+                name: {
+                    "parameters": {key: fault.text(key) for key in fault.fault.parameters},
+                    "hits": self._hits[name],
+                    "window_ms": _summary(self._lengths[name]),
+                }
+                for name, fault in self._switched.items()
+            }
+
+
+def _wait_until(deadline: float) -> None:
+    while (left := deadline - time.perf_counter()) > 0:
+        # Sleeping 0 gives the interpreter lock away, so that the threads this window is for can run.
+        time.sleep(left - SPIN_S if left > SPIN_S else 0)
+
+
+def _summary(lengths: Iterable[float]) -> dict[str, float] | None:
+    in_ms = [length * 1e3 for length in lengths]
+    if not in_ms:
+        return None
+    return {
+        "min": round(min(in_ms), 3),
+        "median": round(statistics.median(in_ms), 3),
+        "max": round(max(in_ms), 3),
+    }
