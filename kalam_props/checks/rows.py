@@ -1,0 +1,337 @@
+"""Row by row: each cell is a register of its own. What is wrong there gets its name and its proof.
+
+The search over orders says at which operation a cell's history cannot go on; what that operation could have
+answered instead, and what other reads of the row show, say what to call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from attrs import field, frozen
+
+from kalam_props.checks import words
+from kalam_props.checks.acts import Act
+from kalam_props.checks.calls import NOTHING, Group, within
+from kalam_props.checks.contents import Contents
+from kalam_props.checks.finding import Finding
+from kalam_props.checks.orders import DONE, Call, find_order
+from kalam_props.checks.parts import Change, Look, Part, Put, Remove, Scan, Size, Taken
+from kalam_props.checks.witness import minimise
+from kalam_props.checks.world import World
+from kalam_props.checks.writes import Writes
+
+_PER_CELL = 40
+"""Operations of one cell that are accused at most: the first tells what, the last whether it is for good."""
+
+
+@frozen(eq=False)
+class Evidence:
+    """What the naming of an anomaly looks up."""
+
+    world: World
+    writes: Writes
+    contents: Contents
+    acts: dict[int, Act]
+    crashes: tuple[int, ...]
+    """Instants at which the server was killed or died."""
+
+
+@frozen(eq=False)
+class RowVerdicts:
+    """What the cells of a group say one by one."""
+
+    findings: list[Finding] = field(factory=list)
+    condemned: set[int] = field(factory=set)
+    undecided: set[int] = field(factory=set)
+
+
+@frozen(eq=False)
+class _Accused:
+    """An operation that no order of its cell can place, and what it could have answered."""
+
+    act: Act
+    call: Call
+    shown: int | None
+    legal: tuple[int | None, ...]
+    before: list[Call]
+
+
+def judge_rows(evidence: Evidence, group: Group) -> RowVerdicts:
+    """Judge every cell of a group by itself."""
+    verdicts = RowVerdicts()
+    for cell, calls in by_cell(evidence.world, group).items():
+        accused = _accused(evidence.world, cell, calls, evidence.acts)
+        if accused is None:
+            verdicts.undecided.add(cell)
+        elif accused:
+            verdicts.condemned.add(cell)
+            verdicts.findings.extend(_findings(evidence, cell, accused))
+    return verdicts
+
+
+def by_cell(world: World, group: Group) -> dict[int, list[Call]]:
+    """The history of each cell that was written or seen."""
+    cells: dict[int, list[Call]] = {}
+    scans: list[tuple[Call, Scan]] = []
+    for call in group.calls:
+        touched: set[int] = set()
+        for stage in call.options:
+            for part, _ in stage:
+                if isinstance(part, Scan):
+                    scans.append((call, part))
+                    touched |= part.seen.keys()
+                elif not isinstance(part, Size):
+                    touched |= part.cells or set()
+        for cell in touched:
+            cells.setdefault(cell, [])
+    only = {cell: frozenset((cell,)) for cell in cells}
+    for call in group.calls:
+        for cell in _touched(world, call, cells):
+            projected = _within_cell(call, only[cell])
+            if projected is not None:
+                cells[cell].append(projected)
+    return cells
+
+
+def _touched(world: World, call: Call, cells: Iterable[int]) -> Iterable[int]:
+    touched: set[int] = set()
+    for stage in call.options:
+        for part, _ in stage:
+            if isinstance(part, Scan):
+                return [cell for cell in cells if world.scope_of(cell) == part.scope]
+            if part.cells is not None:
+                touched |= part.cells
+            elif not isinstance(part, Size):
+                return cells
+    return touched
+
+
+def _within_cell(call: Call, cell: frozenset[int]) -> Call | None:
+    projected = within([call], cell)
+    return projected[0] if projected else None
+
+
+def _accused(world: World, cell: int, calls: list[Call], acts: dict[int, Act]) -> list[_Accused] | None:
+    """The operations that the cell's history trips over, one after the other; None: could not be decided."""
+    accused: list[_Accused] = []
+    calls = list(calls)
+    while len(accused) < _PER_CELL:
+        found = find_order(world, calls)
+        if found.verdict == "unknown":
+            return accused or None
+        if found.stuck is None:
+            return accused
+        call = calls[found.stuck]
+        before = [other for other in calls if call.end is None or other.start <= call.end]
+        legal = _legal_versions(world, cell, before, call)
+        accused.append(_Accused(acts[call.i], call, _shown(call, cell), legal, before))
+        without_claim = excused(call)
+        if without_claim is None:
+            return accused
+        calls[found.stuck] = without_claim
+    return accused
+
+
+def _shown(call: Call, cell: int) -> int | None:
+    part = call.options[0][0][0]
+    return part.claims.get(cell) if isinstance(part, Look) else None
+
+
+def _legal_versions(world: World, cell: int, calls: list[Call], accused: Call) -> tuple[int | None, ...]:
+    """What a read in the place of the accused operation could have shown."""
+    legal: list[int | None] = []
+    for version in (None, *_versions(calls)):
+        probe = Call(accused.i, accused.start, accused.end, (((Look({cell: version}), DONE),),))
+        candidate = [probe if call is accused else call for call in calls]
+        found = find_order(world, candidate)
+        if found.verdict == "holds" or (found.stuck is not None and candidate[found.stuck] is not probe):
+            legal.append(version)
+    return tuple(legal)
+
+
+def _versions(calls: Sequence[Call]) -> list[int]:
+    """Every content that some order of the writes can give the cell."""
+    parts = [part for call in calls for stage in call.options for part, _ in stage]
+    found = {version for part in parts if isinstance(part, Put) for _, version in part.pairs}
+    changes = [part.change for part in parts if isinstance(part, Change)]
+    edge = list(found)
+    while edge and len(found) < 200:
+        version = edge.pop()
+        for change in changes:
+            new = change(version)
+            if new not in found:
+                found.add(new)
+                edge.append(new)
+    return sorted(found)
+
+
+def excused(call: Call) -> Call | None:
+    """The call without the claim that it was accused for; None when nothing sensible is left of it."""
+    stages = []
+    for stage in call.options:
+        parts: list[tuple[Part, int]] = []
+        for part, after in stage:
+            if isinstance(part, Put):
+                return None
+            if isinstance(part, Change):
+                parts.append((Change(part.cell, part.change, None), after))
+            elif isinstance(part, Remove):
+                parts.append((Remove(part.cell, None), after))
+            else:
+                parts.append((NOTHING, after))
+        stages.append(tuple(parts))
+    return Call(call.i, call.start, call.end, tuple(stages), required=call.required)
+
+
+def _findings(evidence: Evidence, cell: int, accused: list[_Accused]) -> list[Finding]:
+    bad = {one.act.i for one in accused}
+    findings: list[Finding] = []
+    told: set[str] = set()
+    for one in accused:
+        name, others, why = _name(evidence, cell, one, bad)
+        if name in told:
+            continue
+        told.add(name)
+        witness = minimise(evidence.world, one.before, one.call.i, None)
+        proves = sorted({*witness.proves, *(other.i for other in others)})
+        table, user = evidence.world.scopes[evidence.world.scope_of(cell)]
+        findings.append(
+            Finding(
+                name=name,
+                witness=tuple(proves),
+                words=_words(evidence, cell, one, [evidence.acts[i] for i in proves], why),
+                table=table,
+                user=user or one.act.user,
+                key=evidence.world.key_of(cell),
+            )
+        )
+    return findings
+
+
+def _name(evidence: Evidence, cell: int, one: _Accused, bad: set[int]) -> tuple[str, list[Act], str]:
+    """The anomaly's name, the other reads that justify the name, and why it is this one."""
+    part = one.call.options[0][0][0]
+    if isinstance(part, Put):
+        return "wrongly-accepted", [], "a key that is there cannot be inserted again"
+    if isinstance(part, (Change, Remove)):
+        return "wrong-affected", [], "the rows that it says it changed do not fit the row's state"
+    if isinstance(part, Taken) or one.act.outcome == "fail":
+        return "wrongly-refused", [], "the refusal does not fit the row's state"
+    if one.shown is None:
+        return _name_of_missing(evidence, cell, one, bad)
+    if all(version is None for version in one.legal):
+        return _name_of_unexpected(evidence, cell, one)
+    return _name_of_wrong_value(evidence, cell, one, bad)
+
+
+def _name_of_missing(
+    evidence: Evidence, cell: int, one: _Accused, bad: set[int]
+) -> tuple[str, list[Act], str]:
+    act = one.act
+    again = [
+        wrote
+        for wrote in evidence.writes.of(cell)
+        if wrote.kind == "insert" and (wrote.act.end is None or wrote.act.end >= act.start)
+    ]
+    deletes = [wrote for wrote in evidence.writes.of(cell) if wrote.kind == "delete"]
+    good = [
+        (read, version)
+        for read, version in evidence.contents.sightings.get(cell, ())
+        if read.i not in bad and read.end is not None
+    ]
+    later = [
+        read
+        for read, version in good
+        if act.end is not None and read.start > act.end and (version in one.legal or not again)
+    ]
+    earlier = [
+        read
+        for read, version in good
+        if read.end is not None
+        and read.end < act.start
+        and (version in one.legal or not any(d.act.end is None or d.act.end >= read.start for d in deletes))
+    ]
+    if later:
+        gap = f"{words.at(later[0].start)} it was there again (#{later[0].i})"
+        if earlier:
+            return "flickering-row", [earlier[-1], later[0]], f"#{earlier[-1].i} had seen it, and at {gap}"
+        return "stale-read", [later[0]], f"at {gap}"
+    since = max([_certain_from(one), *(read.start for read in earlier)])
+    if any(since < crash <= (act.end or act.start) for crash in evidence.crashes):
+        return (
+            "lost-after-crash",
+            earlier[-1:],
+            "the server was killed in between, and no later read shows it",
+        )
+    refused = [
+        wrote.act
+        for wrote in evidence.writes.refused(cell)
+        if wrote.kind == "delete"
+        and (act.end is None or wrote.act.start <= act.end)
+        and not any(wrote.act.end is None or read.start > wrote.act.end for read in earlier)
+    ]
+    if refused:
+        return "failed-but-visible", refused[:1], "only a delete that was refused would explain it"
+    seen = f"#{earlier[-1].i} had seen it, " if earlier else ""
+    return "lost-row", earlier[-1:], f"{seen}no later read shows it"
+
+
+def _certain_from(one: _Accused) -> int:
+    """When the last insert that the accused read should have seen was over, at the latest."""
+    ends = [
+        call.end
+        for call in one.before
+        if call.end is not None
+        and call.end < one.act.start
+        and any(isinstance(part, Put) for stage in call.options for part, _ in stage)
+    ]
+    return max(ends, default=0)
+
+
+def _name_of_unexpected(evidence: Evidence, cell: int, one: _Accused) -> tuple[str, list[Act], str]:
+    deletes = [
+        wrote
+        for wrote in evidence.writes.of(cell)
+        if wrote.kind == "delete" and wrote.act.end is not None and wrote.act.end < one.act.start
+    ]
+    if deletes:
+        return "resurrected-row", [], "it was deleted, and no later insert can have brought it back"
+    return "phantom-row", [], "no insert can have taken effect by then"
+
+
+def _name_of_wrong_value(
+    evidence: Evidence, cell: int, one: _Accused, bad: set[int]
+) -> tuple[str, list[Act], str]:
+    if one.shown not in _versions(one.before):
+        return "corrupt-row", [], "no order of its writes gives the row these values"
+    act = one.act
+    later = [
+        read
+        for read, _ in evidence.contents.sightings.get(cell, ())
+        if act.end is not None and read.start > act.end
+    ]
+    if later and later[-1].i not in bad:
+        return (
+            "stale-value",
+            [later[-1]],
+            f"that was an older version; #{later[-1].i} shows a right one again",
+        )
+    return "lost-update", [], "that is an older version, and no later read shows a right one"
+
+
+def _words(evidence: Evidence, cell: int, one: _Accused, proof: list[Act], why: str) -> str:
+    world = evidence.world
+    key = words.value(world.key_of(cell))
+    expected = words.some(
+        "no row" if version is None else words.row(world.row_of(version)) for version in one.legal
+    )
+    others = [act for act in proof if act.i != one.act.i]
+    base = f" Given {words.listing(others)}:" if others else ""
+    part = one.call.options[0][0][0]
+    if isinstance(part, Look) and one.act.outcome == "ok":
+        shown = "no such row" if one.shown is None else words.row(world.row_of(one.shown))
+        what = f"shows {shown} for row {key}; every legal order of these operations has {expected} there"
+    else:
+        what = f"cannot be right: every legal order of these operations has {expected} for row {key} then"
+    return f"{words.done(one.act)}.{base} #{one.act.i} {what}; {why}."
