@@ -1,4 +1,4 @@
-"""What the gate costs, and how close together it releases requests; a direct connection is measured beside it.
+"""What the gate costs and how close together it releases requests, beside a direct connection.
 
     python benchmarks/gate.py [--requests N] [--rounds N]
 

@@ -94,6 +94,10 @@ class RequestFraming:
         if self.head_done and not self.complete and not self._chunked and self._seen >= self._length:
             raise NotHttpError("a request of no known length (HTTP/0.9)")
 
+    def done(self) -> None:
+        """It is complete: let go of the parser, which refers back to this object and would keep it."""
+        del self._parser
+
     def on_message_begin(self) -> None:
         if self.complete:
             raise NotHttpError("a second request began where none could")
@@ -150,6 +154,10 @@ class ResponseFraming:
             # Bytes after the end are somebody else's; what a HEAD's answer announces never comes.
             if not (self.complete or self.tunnel):
                 raise NotHttpError(str(error)) from None
+
+    def done(self) -> None:
+        """It is complete: let go of the parser, which refers back to this object and would keep it."""
+        del self._parser
 
     def ends_with_connection(self) -> bool:
         """Whether a head came that gives no length: the answer ends when the connection does."""

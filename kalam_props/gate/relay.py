@@ -85,9 +85,11 @@ class Relay:
         self._lingering = False
         self._client = Stream(loop, sock, self)
         self._upstream = port.target.stream(loop, self)
+
+    def start(self) -> None:
+        """Read from the client, and connect to the server already: not in the middle of a release."""
         self._client.start()
-        # Before the first request: a connection must not be opened in the middle of a release.
-        port.target.connect(self._upstream)
+        self._port.target.connect(self._upstream)
 
     # What the streams tell.
 
@@ -192,6 +194,7 @@ class Relay:
         return head
 
     def _request_ended(self, out: list[bytes]) -> None:
+        self._request.done()
         if self._state is _State.STREAMING:
             self._state = _State.ANSWERING
             if self._response is None:
@@ -302,11 +305,13 @@ class Relay:
                 self._client.close()
             self._loop.call_at(monotonic_ns() + _LINGER_NS, self.close)
         elif net.get("delay_us") is not None:
-            self._shaper = Delay(self._loop, self._client, int(str(net["delay_us"])))
+            self._shaper = Delay(self._loop, self._client, self._finish_client, int(str(net["delay_us"])))
         elif net.get("stall"):
             self._shaper = Stall()
         elif net.get("trickle_bytes"):
-            self._shaper = Trickle(self._loop, self._client, int(str(net["trickle_bytes"])))
+            self._shaper = Trickle(
+                self._loop, self._client, self._finish_client, int(str(net["trickle_bytes"]))
+            )
 
     def _send_upstream(self, data: bytes) -> None:
         if data:
@@ -359,8 +364,11 @@ class Relay:
             watch.due_ns = ns
             watch.round.left(watch.op)
             last, self._last = self._last, b""
-            self._state = _State.FORWARDING
-            self._send_rest(last)
+            if watch.keeps_request_back:
+                self._forward(last or self._take_head())
+            else:
+                self._state = _State.FORWARDING
+                self._send_rest(last or self._upstream.prepared(self._take_head()))
         self._deliver(data)
         if response.complete and self._attempt is not None:
             self._answered(monotonic_ns())
@@ -377,10 +385,12 @@ class Relay:
 
     def _answered(self, ns: int) -> None:
         response, self._response = self._response, None
-        if self._attempt is not None and response is not None:
-            self._attempt.answered_ns = ns
-            self._attempt.status = response.status
-            self._attempt = None
+        if response is not None:
+            response.done()
+            if self._attempt is not None:
+                self._attempt.answered_ns = ns
+                self._attempt.status = response.status
+                self._attempt = None
         if self._watch is not None and self._state is _State.ANSWERING:
             self._watch.finish(ns)
             self._watch = None
@@ -415,6 +425,10 @@ class Relay:
             self._shaper.end()
         else:
             self._client.finish()
+
+    def _finish_client(self) -> None:
+        self._client.finish()
+        self._close_if_finished()
 
     # Ends.
 

@@ -109,7 +109,9 @@ class Port:
                 self._loop.unwatch(self._listener)
                 self._loop.call_at(monotonic_ns() + _ACCEPT_AGAIN_NS, self._accept_again)
                 return
-            self._relays.add(Relay(self._loop, self, sock))
+            relay = Relay(self._loop, self, sock)
+            self._relays.add(relay)
+            relay.start()
 
     def _accept_again(self) -> None:
         if self._open:

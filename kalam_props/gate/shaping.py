@@ -33,9 +33,10 @@ class Delay:
 
     name = "delay"
 
-    def __init__(self, loop: Loop, client: Stream, us: int) -> None:
+    def __init__(self, loop: Loop, client: Stream, finish: Callable[[], None], us: int) -> None:
         self._loop = loop
         self._client = client
+        self._finish = finish
         self._ns = us * 1000
         self._waiting = 0
 
@@ -43,7 +44,7 @@ class Delay:
         self._later(lambda: self._client.send(data))
 
     def end(self) -> None:
-        self._later(self._client.finish)
+        self._later(self._finish)
 
     @property
     def empty(self) -> bool:
@@ -77,9 +78,10 @@ class Trickle:
 
     name = "trickle"
 
-    def __init__(self, loop: Loop, client: Stream, size: int) -> None:
+    def __init__(self, loop: Loop, client: Stream, finish: Callable[[], None], size: int) -> None:
         self._loop = loop
         self._client = client
+        self._finish = finish
         self._size = size
         self._waiting = bytearray()
         self._ended = False
@@ -93,7 +95,7 @@ class Trickle:
     def end(self) -> None:
         self._ended = True
         if not self._ticking:
-            self._client.finish()
+            self._finish()
 
     @property
     def empty(self) -> bool:
@@ -110,7 +112,7 @@ class Trickle:
             self._ticking = True
             self._loop.call_at(monotonic_ns() + _MS, self._tick)
         elif self._ended:
-            self._client.finish()
+            self._finish()
 
 
 class Pace:

@@ -150,7 +150,6 @@ class Stream:
             self._loop.unwatch(self._sock)
             self._mask = 0
         self._sock.close()
-        self._loop.count_closed()
 
     def abort(self) -> None:
         """Close with a TCP reset."""
