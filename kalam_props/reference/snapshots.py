@@ -2,8 +2,8 @@
 
 Why a reader needs no lock: a flush publishes cold files first and deletes their hot versions after. Taking
 the map of manifests, then the RocksDB snapshot, and finding the same map afterwards means that the snapshot
-was taken while that map was current. Then every committed version is in the one or the other or, between the two
-steps of a flush, in both; and the newest version of each row, counted once, is the answer.
+was taken while that map was current. Then every committed version is in the one or the other or, between
+the two steps of a flush, in both; and the newest version of each row, counted once, is the answer.
 """
 
 from __future__ import annotations
