@@ -1,0 +1,1 @@
+"""Makes `scripted_server`, beside this file, importable for every test below."""
