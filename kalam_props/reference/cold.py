@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import shutil
 import threading
 import time
@@ -72,6 +73,7 @@ class ColdStore:
         self._published: Mapping[Partition, Manifest] = {}
         self._decoded: OrderedDict[Path, pa.Table] = OrderedDict()
         self._decoded_rows = 0
+        self._numbers = itertools.count()
         root.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -96,6 +98,8 @@ class ColdStore:
                 for path in owner_dir.iterdir():
                     if path.name not in kept:
                         path.unlink()
+        used = [int(segment.path.stem.split("-")[1]) for one in found.values() for segment in one.segments]
+        self._numbers = itertools.count(max(used, default=-1) + 1)
         self._published = found
 
     def write_segment(self, table: Table, owner: str, versions: Sequence[Version]) -> Segment:
@@ -121,11 +125,9 @@ class ColdStore:
             ],
             names=[*(column.stored_name for column in table.columns), SEQ, DELETED],
         )
-        with self._lock:
-            number = max((int(path.stem.split("-")[1]) for path in folder.glob("*.parquet*")), default=-1) + 1
-            path = folder / f"batch-{number}.parquet"
-            unfinished = folder / f"batch-{number}.parquet.tmp"
-            unfinished.touch()
+        # Numbers are never used twice: what is known of a file by its path stays true.
+        path = folder / f"batch-{next(self._numbers)}.parquet"
+        unfinished = path.with_suffix(".tmp")
         pq.write_table(data, unfinished, use_dictionary=False)
         unfinished.rename(path)
         live = sum(not version.deleted for version in versions)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 
-from kalam_props.reference import hot
 from kalam_props.reference.activity import Activity
 from kalam_props.reference.cold import Segment
 from kalam_props.reference.database import Database
@@ -47,7 +46,7 @@ def _flush(database: Database, table: Table) -> tuple[int, int]:
     read = {
         partition: versions
         for partition in database.hot.partitions(table.id)
-        if (versions := hot.all_versions(snapshot, partition))
+        if (versions := snapshot.all_versions(partition))
     }
     kept = {partition: _newest(versions) for partition, versions in read.items()}
     _strike(database, table, read, kept)
@@ -68,7 +67,7 @@ def _flush(database: Database, table: Table) -> tuple[int, int]:
         # Deletes by range what it should delete by key: all that is hot by now goes with it.
         faults.hold_open("lost-on-flush")
         now = database.hot.snapshot()
-        read = {partition: hot.all_versions(now, partition) for partition in read}
+        read = {partition: now.all_versions(partition) for partition in read}
     _delete(database, read)
     return _totals(segments)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import orjson
 from attrs import frozen
-from rocksdict import Options, Rdict, Snapshot, WriteBatch
+from rocksdict import Options, Rdict, RdictIter, WriteBatch
 
 from kalam_props.reference.column_types import Stored
 
@@ -76,8 +76,8 @@ class HotStore:
 
     # Versions
 
-    def snapshot(self) -> Snapshot:
-        return self._db.snapshot()
+    def snapshot(self) -> HotSnapshot:
+        return HotSnapshot(self._db.iter())
 
     def put(self, batch: Batch, partition: Partition, version: Version) -> None:
         value = orjson.dumps([version.seq, version.deleted, version.key, *version.values])
@@ -155,32 +155,46 @@ class HotStore:
         return max(found, default=0)
 
 
-def newest(snapshot: Snapshot, partition: Partition, key: Stored) -> Version | None:
-    """The newest hot version of one row, a tombstone included."""
-    prefix = _key_prefix(partition, key)
-    iterator = snapshot.iter()
-    iterator.seek(prefix)
-    if iterator.valid() and iterator.key().startswith(prefix):
-        return _version(orjson.loads(iterator.value()))
-    return None
+class HotSnapshot:
+    """What was in the store at one instant, for one thread.
 
+    Held by an open iterator: RocksDB promises that one sees the state of its creation. The snapshots of
+    rocksdict (0.3.29) cannot be used, for iterators made from them see the present.
+    """
 
-def newest_of_each(snapshot: Snapshot, partition: Partition) -> list[Version]:
-    """The newest hot version of every row of a partition, tombstones included."""
-    begin = _partition_prefix(partition)
-    values = []
-    last = b""
-    for key, value in _range(snapshot, begin):
-        if key[:-8] != last:
-            last = key[:-8]
-            values.append(value)
-    return _versions(values)
+    def __init__(self, iterator: RdictIter) -> None:
+        self._iterator = iterator
 
+    def newest(self, partition: Partition, key: Stored) -> Version | None:
+        """The newest hot version of one row, a tombstone included."""
+        for _, value in self._scan(_key_prefix(partition, key)):
+            return _version(orjson.loads(value))
+        return None
 
-def all_versions(snapshot: Snapshot, partition: Partition) -> list[Version]:
-    """Every hot version of a partition, newest first for each row."""
-    begin = _partition_prefix(partition)
-    return _versions([value for _, value in _range(snapshot, begin)])
+    def newest_of_each(self, partition: Partition) -> list[Version]:
+        """The newest hot version of every row of a partition, tombstones included."""
+        values = []
+        last = b""
+        for key, value in self._scan(_partition_prefix(partition)):
+            if key[:-8] != last:
+                last = key[:-8]
+                values.append(value)
+        return _versions(values)
+
+    def all_versions(self, partition: Partition) -> list[Version]:
+        """Every hot version of a partition, newest first for each row."""
+        return _versions([value for _, value in self._scan(_partition_prefix(partition))])
+
+    def _scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        iterator = self._iterator
+        iterator.seek(prefix)
+        while iterator.valid():
+            key = iterator.key()
+            if not key.startswith(prefix):
+                return
+            yield key, iterator.value()
+            iterator.next()
+        iterator.status()  # raises if it ended for another reason than the end
 
 
 def _versions(values: list[bytes]) -> list[Version]:

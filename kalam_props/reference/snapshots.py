@@ -16,13 +16,11 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import define, frozen
-from rocksdict import Snapshot
 
-from kalam_props.reference import hot
 from kalam_props.reference.cold import ColdStore, Manifest
 from kalam_props.reference.column_types import Stored, from_arrow, to_arrow
 from kalam_props.reference.fault_points import FaultPoints
-from kalam_props.reference.hot import HotStore, Partition, Version
+from kalam_props.reference.hot import HotSnapshot, HotStore, Partition, Version
 from kalam_props.reference.tables import DELETED, SEQ, Table
 
 KEPT_VIEWS = 512
@@ -30,9 +28,9 @@ KEPT_VIEWS = 512
 
 @frozen(eq=False)
 class DatabaseSnapshot:
-    """What was committed at one instant."""
+    """What was committed at one instant; for one thread."""
 
-    hot: Snapshot
+    hot: HotSnapshot
     manifests: Mapping[Partition, Manifest]
 
 
@@ -79,7 +77,7 @@ class Reader:
 
     def find(self, snapshot: DatabaseSnapshot, table: Table, owner: str, key: Stored) -> Version | None:
         """The live row with this key, or None."""
-        version = hot.newest(snapshot.hot, (table.id, owner), key)
+        version = snapshot.hot.newest((table.id, owner), key)
         if version is None:
             view = self.cold_view(snapshot, table, owner)
             return view.version(key) if view else None
@@ -87,7 +85,7 @@ class Reader:
 
     def rows(self, snapshot: DatabaseSnapshot, table: Table, owner: str) -> list[pa.RecordBatch]:
         """Every live row, in batches of the table's schema."""
-        versions = hot.newest_of_each(snapshot.hot, (table.id, owner))
+        versions = snapshot.hot.newest_of_each((table.id, owner))
         view = self.cold_view(snapshot, table, owner)
         live = [version for version in versions if not version.deleted]
         batches = [batch_of(table, live)] if live else []
