@@ -19,6 +19,9 @@ from kalam_props.checks.writes import Writes, Wrote
 from kalam_props.history.events import Ok
 from kalam_props.history.operations import Count, Get, Operation, Row, Select, Txn
 
+_MANY = 6
+"""Writes that a witness lists at most where all of a row's belong to it."""
+
 
 @frozen(eq=False)
 class Contents:
@@ -139,6 +142,8 @@ def _shown(
         cell, version = world.cell(scope, row[key_index]), world.version(row)
         if not _asked_for(op, row[key_index]):
             shown.besides.add(cell)
+            if isinstance(op, Get):
+                shown.besides.add(world.cell(scope, canonical(op.key)))
             findings.append(_not_asked_for(world, act, op, cell, version))
             continue
         since = writes.since(cell, version)
@@ -236,9 +241,10 @@ def _unexplained(writes: Writes, act: Act, cell: int, version: int) -> Finding:
             else "but nobody wrote it"
         )
         return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", later[:1])
-    return _finding(
-        world, "corrupt-row", act, cell, f"{shown}, {_corruption(writes, cell, version)}.", inserts
-    )
+    wrote_it = [wrote.act for wrote in writes.of(cell) if act.end is None or wrote.act.start <= act.end]
+    several = wrote_it[-_MANY:]
+    sentence = f"{shown}, {_corruption(writes, cell, version)}. Its writes: {words.listing(several)}."
+    return _finding(world, "corrupt-row", act, cell, sentence, several)
 
 
 def _corruption(writes: Writes, cell: int, version: int) -> str:

@@ -27,7 +27,7 @@ def crashes(events: Iterable[Event], acts: Sequence[Act]) -> list[int]:
 def judge_health(history: History, acts: Sequence[Act]) -> list[Finding]:
     """Server errors, hanging operations and a server that ended by itself."""
     disturbed = {event.of for event in history.events if isinstance(event, NetFault)}
-    down = _down(history.events, acts)
+    down = disturbances(history.events, acts)
     findings = [
         Finding(
             name="server-died",
@@ -79,7 +79,7 @@ def _finding(act: Act, name: str, sentence: str, *, certain: bool = True) -> Fin
     )
 
 
-def _down(events: Iterable[Event], acts: Sequence[Act]) -> list[tuple[int, int | None]]:
+def disturbances(events: Iterable[Event], acts: Sequence[Act]) -> list[tuple[int, int | None]]:
     """When the server was not there, or was going or coming back."""
     down: list[tuple[int, int | None]] = []
     since: int | None = None

@@ -25,6 +25,10 @@ _PER_CELL = 40
 """Operations of one cell that are accused at most: the first tells what, the last whether it is for good."""
 
 
+_MANY = 6
+"""Writes that a witness lists at most where all of them belong to it."""
+
+
 @frozen(eq=False)
 class Evidence:
     """What the naming of an anomaly looks up."""
@@ -277,6 +281,10 @@ def _name_of_missing(
     return "lost-row", earlier[-1:], f"{seen}no later read shows it"
 
 
+def _reads(call: Call) -> bool:
+    return all(part.pure for stage in call.options for part, _ in stage)
+
+
 def _certain_from(one: _Accused) -> int:
     """When the last insert that the accused read should have seen was over, at the latest."""
     ends = [
@@ -304,7 +312,8 @@ def _name_of_wrong_value(
     evidence: Evidence, cell: int, one: _Accused, bad: set[int]
 ) -> tuple[str, list[Act], str]:
     if one.shown not in _versions(one.before):
-        return "corrupt-row", [], "no order of its writes gives the row these values"
+        written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
+        return "corrupt-row", written[-_MANY:], "no order of its writes gives the row these values"
     act = one.act
     later = [
         read

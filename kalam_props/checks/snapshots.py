@@ -90,7 +90,8 @@ def _finding(
 ) -> Finding:
     accused = calls[found.stuck or 0]
     witness = minimise(evidence.world, calls, accused.i, cells)
-    proof = [evidence.acts[i] for i in witness.proves]
+    proves = sorted({*witness.proves, *_writers(evidence, witness)})
+    proof = [evidence.acts[i] for i in proves]
     act = evidence.acts[accused.i]
     parts = [part for call in witness.calls if call.i in witness.proves for part in _parts(call)]
     counted = next((part for part in parts if isinstance(part, Size)), None)
@@ -103,7 +104,7 @@ def _finding(
     others = words.listing([other for other in proof if other.i != act.i])
     return Finding(
         name=name,
-        witness=witness.proves,
+        witness=tuple(proves),
         words=f"{words.done(act)}.{f' Given {others}:' if others else ''} {why}.",
         table=table,
         user=user or act.user,
@@ -130,7 +131,7 @@ def _name(evidence: Evidence, witness: Witness, accused: Call) -> tuple[str, str
     if not all(part.pure for part in _parts(accused)):
         return "wrong-affected", "what it answers does not fit the rows"
     keys = words.some(f"{words.value(world.key_of(cell))}" for cell in sorted(witness.cells))
-    together = _statement_of(evidence, witness.cells)
+    together = _statement_of(evidence, witness)
     shown = _shown(evidence, witness, accused)
     if together is not None:
         why = f"rows {keys} were inserted by one statement (#{together.i}), so they appear together"
@@ -139,9 +140,29 @@ def _name(evidence: Evidence, witness: Witness, accused: Call) -> tuple[str, str
     return "not-atomic-scan", f"no instant had rows {keys} as #{act.i} shows them: it {shown}, and {why}"
 
 
-def _statement_of(evidence: Evidence, cells: frozenset[int]) -> Act | None:
-    """The operation of which one statement inserted all of these rows, if there is one."""
-    if len(cells) < 2:
+def _writers(evidence: Evidence, witness: Witness) -> set[int]:
+    """The operations that wrote what the reads of a witness show of its cells."""
+    writers = set()
+    for call in witness.calls:
+        for part in _parts(call):
+            if not isinstance(part, (Look, Scan)) or call.i not in witness.proves:
+                continue
+            claims = part.claims if isinstance(part, Look) else part.seen
+            for cell in witness.cells:
+                version = claims.get(cell)
+                row = None if version is None else evidence.world.rows[version]
+                writers |= {
+                    wrote.act.i for wrote in evidence.writes.of(cell) if row is not None and wrote.row == row
+                }
+    return writers
+
+
+def _statement_of(evidence: Evidence, witness: Witness) -> Act | None:
+    """The operation of which one statement inserted these rows, where reads show some and not others."""
+    cells = witness.cells
+    looks = [part for call in witness.calls for part in _parts(call) if isinstance(part, (Look, Scan))]
+    seen = [part.claims if isinstance(part, Look) else part.seen for part in looks]
+    if len(cells) < 2 or not any(claims.get(cell) is None for claims in seen for cell in cells):
         return None
     together: set[tuple[int, int]] | None = None
     acts: dict[tuple[int, int], Act] = {}

@@ -5,9 +5,10 @@ insert was removed is a phantom):
 
 - a read may go: it claims less;
 - cells may go, with everything about them: a legal order of the whole is one of every part;
-- a write may become one of unknown outcome at an unknown time: then it explains as much and proves nothing.
+- a write may become one of unknown outcome at an unknown time, with its rows each for itself: then it
+  explains as much and proves nothing.
 
-So the operations that are left in the witness are those whose answers the proof needs.
+So the operations that are left in the witness are those whose answer, time or atomicity the proof needs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import TypeVar
 from attrs import frozen
 
 from kalam_props.checks.calls import within
-from kalam_props.checks.orders import Call, find_order
+from kalam_props.checks.orders import DONE, Call, find_order
+from kalam_props.checks.parts import Part, Put
+from kalam_props.checks.parts import Sequence as Transaction
 from kalam_props.checks.world import World
 
 _TRIALS = 600
@@ -114,21 +117,32 @@ def _fewer_reads(trials: _Trials, calls: list[Call]) -> list[Call]:
 
 
 def _weaker_writes(trials: _Trials, calls: list[Call]) -> tuple[list[Call], list[Call]]:
-    """The calls with every write weakened whose answer and time the proof does not need; and the others."""
+    """The calls with every write weakened that proves nothing here; and the others."""
     fixed = [call for call in calls if _reads_only(call) or call.i == trials.accused]
     writes = [call for call in calls if not _reads_only(call) and call.i != trials.accused]
 
     def together(firm: list[Call]) -> list[Call]:
         certain = {id(call) for call in firm}
-        weak = [_weakened(call) for call in writes if id(call) not in certain]
+        weak = [piece for call in writes if id(call) not in certain for piece in _weakened(call)]
         return sorted([*fixed, *firm, *weak], key=lambda call: call.i)
 
     firm = fewest(writes, lambda candidate: trials.violated(together(candidate)))
     return together(firm), [*fixed, *firm]
 
 
-def _weakened(call: Call) -> Call:
-    return Call(call.i, 0, None, call.options, required=False)
+def _weakened(call: Call) -> list[Call]:
+    """Each row that the call writes as an operation of its own, which may happen at any time or never."""
+    parts = [part for stage in call.options for part, _ in stage if not part.pure]
+    rows = [piece for part in parts for piece in _rows(part)]
+    return [Call(call.i, 0, None, (((piece, DONE),),), required=False) for piece in rows]
+
+
+def _rows(part: Part) -> list[Part]:
+    if isinstance(part, Put):
+        return [Put((pair,)) for pair in part.pairs]
+    if isinstance(part, Transaction):
+        return [piece for inner in part.parts for piece in _rows(inner)]
+    return [part]
 
 
 def _reads_only(call: Call) -> bool:
