@@ -10,7 +10,7 @@ from kalam_props.drivers import outcome
 from kalam_props.drivers.protocol import Reply, Result
 from kalam_props.history.operations import Row, Scalar
 
-_INTEGERS = frozenset({"BigInt", "Int", "SmallInt"})
+_INTEGERS = ("BigInt", "Int", "SmallInt")
 
 
 def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
@@ -33,10 +33,13 @@ def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
     results = document.get("results")
     if document.get("status") != "success" or not isinstance(results, list):
         return None
-    return Reply(results=tuple(_result(entry) for entry in results if isinstance(entry, dict)))
+    try:
+        return Reply(results=tuple(map(_result, results)))
+    except (AttributeError, TypeError, ValueError):
+        return None  # a schema that does not fit its rows, a BIGINT that is no number: some other protocol
 
 
-def _result(entry: dict[str, Any]) -> Result:
+def _result(entry: Any) -> Result:
     schema = entry.get("schema") or []
     kinds = [field.get("data_type") for field in schema]
     return Result(
