@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 
@@ -15,7 +16,6 @@ from kalam_props.errors import ServerDiedError, StorageError
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
-from kalam_props.history.reader import read_history
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
@@ -35,6 +35,10 @@ class Trial:
     def anomaly(self, name: str) -> Anomaly | None:
         """The first anomaly of this name."""
         return next((found for found in self.verdict.anomalies if found.name == name), None)
+
+
+Enough: TypeAlias = Callable[[list[Trial]], bool]
+"""Whether the trials so far decide; asked before each new one."""
 
 
 @define
@@ -70,40 +74,23 @@ class Lab:
             self.unknown.extend(verdict.unknown)
         return Trial(program, path, verdict)
 
-    def until(self, program: Program, runs: int, enough: Callable[[Trial], bool]) -> tuple[list[Trial], int]:
-        """Run a program up to `runs` times, `PARALLEL` at once, and stop when one is `enough`.
+    def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
+        """Run a program up to `runs` times, `PARALLEL` at once, until its trials are `enough`.
 
-        Returns:
-            the trials that ended, in the order in which they did, and how many were `enough`.
-
+        Returns the trials in the order in which they ended; those that were under way are among them.
         """
-        if "kill" in _kinds(program) or runs == 1:
-            return self._until_alone(program, runs, enough)
+        side_by_side = 1 if _needs_server_alone(program) else PARALLEL
         ended: list[Trial] = []
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        with ThreadPoolExecutor(side_by_side) as pool:
             open_: set[Future[Trial]] = set()
-            started = found = 0
-            while (started < runs and not found) or open_:
-                while started < runs and len(open_) < PARALLEL and not found:
+            started = 0
+            while open_ or (started < runs and not enough(ended)):
+                while started < runs and len(open_) < side_by_side and not enough(ended):
                     open_.add(pool.submit(self.run, program))
                     started += 1
                 done, open_ = wait(open_, return_when=FIRST_COMPLETED)
-                for future in done:
-                    trial = future.result()
-                    ended.append(trial)
-                    found += enough(trial)
-        return ended, found
-
-    def _until_alone(
-        self, program: Program, runs: int, enough: Callable[[Trial], bool]
-    ) -> tuple[list[Trial], int]:
-        """As `until`, one at a time: a program that kills the server leaves no other alone."""
-        ended: list[Trial] = []
-        for _ in range(runs):
-            ended.append(self.run(program))
-            if enough(ended[-1]):
-                return ended, 1
-        return ended, 0
+                ended.extend(future.result() for future in done)
+        return ended
 
     def _new_path(self, program: Program) -> Path:
         with self._lock:
@@ -132,16 +119,11 @@ def asks_for_flush(program: Program) -> bool:
     )
 
 
-def reread(trial: Trial, expect: str) -> Verdict:
-    """The verdict of a trial's history, from its file."""
-    return judge(read_history(trial.history), expect=expect)
-
-
-def _kinds(program: Program) -> set[str]:
-    return {
-        "kill"
+def _needs_server_alone(program: Program) -> bool:
+    """A program that kills or restarts the server leaves no other program alone."""
+    return any(
+        isinstance(step.op, (Kill, Restart))
         for round_ in program.rounds
         for lane in round_.lanes.values()
         for step in lane
-        if isinstance(step.op, (Kill, Restart))
-    }
+    )

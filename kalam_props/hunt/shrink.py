@@ -1,8 +1,9 @@
 """From a program that failed to the smallest that still does, although it fails only at times.
 
-A candidate is given as many runs as the failure's rate asks for (99 % to see it once at that rate), stops at
-the first that shows the same anomaly, and is remembered by its digest, so that no candidate is tried twice
-and the answer never wavers. A budget in seconds bounds it all; at its end the best so far is the result.
+A candidate is run until it is clear whether it fails about as often as the program that was found (a
+sequential test; only the same anomaly counts), and is remembered by its digest, so that no candidate is tried
+twice and the answer never wavers. So the smallest program is not one that hardly ever fails. A budget in
+seconds bounds it all; at its end the best so far is the result.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.lab import Lab, Trial
-from kalam_props.hunt.rates import lower_bound, runs_needed
+from kalam_props.hunt.rates import lower_bound, still_fails
 from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
@@ -58,7 +59,7 @@ def estimate(lab: Lab, program: Program, anomaly: str, *, runs: int = 20, enough
     """
     seen = done = 0
     while done < runs and seen < enough:
-        trials, _ = lab.until(program, min(4, runs - done), lambda _: False)
+        trials = lab.until(program, min(4, runs - done), lambda _: False)
         done += len(trials)
         seen += sum(trial.anomaly(anomaly) is not None for trial in trials)
     return Rate(seen, done)
@@ -66,7 +67,8 @@ def estimate(lab: Lab, program: Program, anomaly: str, *, runs: int = 20, enough
 
 def shrink(lab: Lab, trial: Trial, anomaly: Anomaly, rate: Rate, *, budget_s: float) -> Shrunk:
     """The smallest program found within the budget that shows the same anomaly."""
-    search = _Search(lab, anomaly.name, _runs(rate), time.monotonic() + budget_s, trial)
+    reference = max(rate.seen, 1) / max(rate.runs, 1)
+    search = _Search(lab, anomaly.name, reference, time.monotonic() + budget_s, trial)
     began = time.monotonic()
     search.improve(cut_to_witness(trial.program, read_history(trial.history), anomaly))
     finished = False
@@ -116,18 +118,13 @@ def _kind(program: Program, place: tuple[int, str, int]) -> str:
     return type(program.rounds[at].lanes[session][index].op).__name__
 
 
-def _runs(rate: Rate) -> int:
-    """Runs for a candidate at this rate; a failure that did not come again gets the most there is."""
-    return min(MAX_RUNS, runs_needed(rate.low)) if rate.seen else MAX_RUNS
-
-
 @define
 class _Search:
     """The best program so far, and the verdicts on all that were tried."""
 
     lab: Lab
     anomaly: str
-    runs: int
+    rate: float
     deadline: float
     best: Trial
     tried: int = 0
@@ -151,12 +148,18 @@ class _Search:
         key = digest(candidate)
         if key not in self.verdicts:
             self.tried += 1
-            trials, _ = self.lab.until(candidate, self.runs, self._same)
-            failed = next((trial for trial in trials if self._same(trial)), None)
-            self.verdicts[key] = failed is not None
-            if failed is not None:
-                self.best = failed
+            trials = self.lab.until(candidate, MAX_RUNS, self._decided)
+            failed = [trial for trial in trials if self._same(trial)]
+            # Undecided after all its runs: what failed more than once still fails.
+            clear = still_fails(len(failed), len(trials), self.rate)
+            self.verdicts[key] = clear if clear is not None else len(failed) > 1
+            if self.verdicts[key]:
+                self.best = failed[-1]
         return self.verdicts[key]
+
+    def _decided(self, trials: list[Trial]) -> bool:
+        seen = sum(map(self._same, trials))
+        return self.over or still_fails(seen, len(trials), self.rate) is not None
 
     def _same(self, trial: Trial) -> bool:
         return trial.anomaly(self.anomaly) is not None
