@@ -202,9 +202,9 @@ def _job(job: Job) -> dict[str, Any]:
 def _manifest(server: Server) -> list[dict[str, Any]]:
     rows = []
     database = server.database
-    manifests = database.cold.published
     for table in database.catalog.tables.values():
-        owners = {owner for table_id, owner in database.hot.partitions(table.id)}
+        owners = {owner for _, owner in database.hot.partitions(table.id)}
+        manifests = database.cold.published  # after the hot ones: a flush moves rows from there to here
         owners |= {owner for table_id, owner in manifests if table_id == table.id}
         for owner in sorted(owners):
             manifest = manifests.get((table.id, owner))

@@ -41,8 +41,8 @@ class Column:
 
     @property
     def stored_name(self) -> str:
-        """The name in cold files: a dropped and a new column of one name must not meet."""
-        return f"{self.name}#{self.place}"
+        """The name in cold files, which neither a new name nor a new column of the old name may change."""
+        return f"c{self.place}"
 
     @property
     def field(self) -> pa.Field:

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server_process import serving  # noqa: E402  # importable only after the line above
+from server_process import serving  # importable only after the line above
 
 _NUMBERS = itertools.count(1)
 

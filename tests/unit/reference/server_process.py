@@ -100,7 +100,9 @@ class ServerProcess:
         self.port = int(self.ready["url"].rsplit(":", 1)[1])
 
     def login(self, user="root", password=PASSWORD):
-        status, body = Client(self.port, None).post("/v1/api/auth/login", {"user": user, "password": password})
+        status, body = Client(self.port, None).post(
+            "/v1/api/auth/login", {"user": user, "password": password}
+        )
         if status != 200:
             raise Refused(status, body)
         return body["access_token"]

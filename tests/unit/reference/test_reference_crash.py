@@ -46,7 +46,7 @@ def _flushing(server, stop, token):
 
 @pytest.mark.parametrize("attempt", range(6))
 def test_acknowledged_writes_survive_a_kill(tmp_path, attempt):
-    """After kill -9 under load, flushes included: acknowledged rows are there, batches whole, counts exact."""
+    """After kill -9 under load, flushes included: acknowledged rows are there, batches whole, counts right."""
     server = ServerProcess("--flush-check-interval", "0.005", data_dir=tmp_path)
     client = server.client()
     client.run("CREATE NAMESPACE ns")
@@ -54,9 +54,7 @@ def test_acknowledged_writes_survive_a_kill(tmp_path, attempt):
     token = server.login()
     stop = threading.Event()
     logs = {user: {"token": token, "invoked": 0, "inserted": 0, "updated": 0} for user in ("u0", "u1")}
-    threads = [
-        threading.Thread(target=_load, args=(server, stop, log, user)) for user, log in logs.items()
-    ]
+    threads = [threading.Thread(target=_load, args=(server, stop, log, user)) for user, log in logs.items()]
     threads.append(threading.Thread(target=_flushing, args=(server, stop, token)))
     for thread in threads:
         thread.start()
