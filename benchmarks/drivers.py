@@ -3,9 +3,9 @@
     python benchmarks/drivers.py [--kalam PATH] [--server-url URL] [--operations N] [--rounds N]
 
 Without `--server-url` a reference server is started (else root's password: KALAM_PROPS_ROOT_PASSWORD), and
-without `--kalam` the compatible client is run. Every contender reads one row by its key, with a token, at concurrency
-1 and 4. Contenders take turns within each round, so that whatever else the machine does meets all of them;
-the ratio is the median over the rounds.
+without `--kalam` the compatible client is run. Every contender reads one row by its key, with a token, at
+concurrency 1 and 4. Contenders take turns within each round, so that whatever else the machine does meets all
+of them; the ratio is the median over the rounds.
 """
 
 from __future__ import annotations

@@ -120,6 +120,11 @@ def unreachable(message: str) -> Reply:
     return Reply(error=Error("connection", message), done=False)
 
 
+def refused_here(message: str) -> Reply:
+    """We did not send it."""
+    return Reply(error=Error("invalid", message), done=False)
+
+
 def broken_off(message: str) -> Reply:
     """The connection ended after the statement was or may have been sent."""
     return Reply(error=Error("connection", message), done=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from kalam_props.drivers.literals import MAX_ARGUMENT_BYTES
 from kalam_props.drivers.program import Program
 from kalam_props.drivers.protocol import Connection, Credential, Reply
 from kalam_props.drivers.spawn import Child, Ended
-from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
 _SERVER_ERROR = b"ERROR "
@@ -27,7 +25,6 @@ class ProcessDriver:
 
     program: Program
     home: Path
-    _numbers: itertools.count[int] = field(factory=itertools.count, init=False, eq=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -38,7 +35,7 @@ class ProcessDriver:
         return self.program.product
 
     def connect(self, credential: Credential, *, url: str) -> Connection:
-        config = self.home / "identities" / f"process-{next(self._numbers)}.toml"
+        config = program.new_config(self.home)
         return ProcessConnection(self.program, config, self.program.arguments(credential, url, config))
 
     def close(self) -> None:
@@ -68,18 +65,20 @@ class ProcessConnection:
 
     def execute(self, sql: str, *, deadline_s: float) -> Reply:
         if (size := len(sql.encode())) > MAX_ARGUMENT_BYTES - len("--command="):
-            raise TargetError(
+            return outcome.refused_here(
                 f"a statement of {size} bytes does not fit a command line ({MAX_ARGUMENT_BYTES}); "
-                "use --driver session or http"
+                "the drivers session and http can send it"
             )
-        # `=`: what follows `-c` may look like a flag. The client's own time ends after ours, which decides.
-        patience = f"--receive-timeout={int(deadline_s) + 5}"
+        if "\0" in sql:
+            return outcome.refused_here(
+                "a zero byte does not fit a command line; the driver http can send it"
+            )
+        # The client's own time ends after ours, which decides. `=`: a statement may look like a flag.
+        request = (*self.program.patience(int(deadline_s) + 5), f"--command={sql}")
         with self._lock:
             if self._closed:
                 return outcome.unreachable("the connection was closed")
-            child = self._child = Child(
-                (*self.arguments, patience, f"--command={sql}"), self.program.environment
-            )
+            child = self._child = Child((*self.arguments, *request), self.program.environment)
         ended = child.finish(deadline_s)
         if ended.late:
             return outcome.timed_out(deadline_s)

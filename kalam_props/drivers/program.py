@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
 _START_S = 20.0
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_NEEDED = frozenset({"--url", "--json", "--command"})
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "LLVM_PROFILE_FILE")
 """What a client inherits of our environment. No proxy settings, and no HOME: it gets one of its own."""
 
@@ -26,35 +30,42 @@ class Program:
         command: the program and its first arguments.
         environment: all of its environment; `HOME` is a folder of its own.
         product: name and version as it says them.
-        user_flag: `--user`, or `--username` of older versions.
-        reads_config: whether it takes a token from a file that `--config` names.
+        flags: the long flags that it knows, such as `--user` (`--username` in older versions).
 
     """
 
     command: tuple[str, ...]
     environment: dict[str, str]
     product: Product
-    user_flag: str
-    reads_config: bool
+    flags: frozenset[str]
 
     @property
     def name(self) -> str:
-        return self.command[0] if len(self.command) == 1 else " ".join(self.command)
+        return " ".join(self.command)
 
     def arguments(self, credential: Credential, url: str, config: Path) -> tuple[str, ...]:
-        """The command line up to what is asked. A token goes into `config`, where `ps` does not show it.
+        """The command line up to what is asked; writes `config` for it, which is the caller's to remove.
 
-        `kalam` takes a password from nowhere but its command line (or a terminal).
+        A token goes into that file, where `ps` does not show it. `kalam` takes a password from nowhere but
+        its command line (or a terminal).
         """
-        common = (*self.command, "-u", url, "--json", "--no-color", "--no-spinner")
-        if credential.token is not None:
-            if not self.reads_config:
-                return (*common, "--token", credential.token)
-            _write_config(config, credential.token)
-            return (*common, "--config", str(config))
-        if credential.password is not None:
-            return (*common, self.user_flag, credential.user, "--password", credential.password)
-        return (*common, self.user_flag, credential.user)
+        quiet = [flag for flag in ("--no-color", "--no-spinner") if flag in self.flags]
+        words = [*self.command, "-u", url, "--json", *quiet]
+        in_file = None
+        if "--config" in self.flags:
+            in_file = credential.token
+            _write_config(config, in_file)
+            words += ["--config", str(config)]
+        if credential.token is None:
+            user_flag = "--user" if "--user" in self.flags else "--username"
+            words += [user_flag, credential.user, "--password", credential.password or ""]
+        elif in_file is None:
+            words += ["--token", credential.token]
+        return tuple(words)
+
+    def patience(self, seconds: int) -> tuple[str, ...]:
+        """The argument that bounds the client's own waiting for an answer."""
+        return (f"--receive-timeout={seconds}",) if "--receive-timeout" in self.flags else ()
 
 
 def inspect(command: Sequence[str], home: Path) -> Program:
@@ -68,18 +79,15 @@ def inspect(command: Sequence[str], home: Path) -> Program:
     home.mkdir(parents=True, exist_ok=True)
     version = Child((*command, "--version"), environment).finish(_START_S)
     first = version.stdout.decode("utf-8", "replace").partition("\n")[0].split()
-    if version.code != 0 or len(first) < 2:
+    if version.code != 0:
         raise not_a_client(" ".join(command), version)
     help_text = Child((*command, "--help"), environment).finish(_START_S).stdout.decode("utf-8", "replace")
-    if "--json" not in help_text:
-        raise TargetError(f"{' '.join(command)} is no kalam client: its --help knows no --json")
-    return Program(
-        command=tuple(command),
-        environment=environment,
-        product=Product(first[0], first[1]),
-        user_flag="--user" if "--user " in help_text else "--username",
-        reads_config="--config " in help_text,
-    )
+    flags = frozenset(_FLAG.findall(help_text))
+    if len(first) < 2 or not flags >= _NEEDED:
+        raise TargetError(
+            f"{' '.join(command)} is no kalam client: its --help lacks {', '.join(sorted(_NEEDED - flags))}"
+        )
+    return Program(tuple(command), environment, Product(first[0], first[1]), flags)
 
 
 def not_a_client(name: str, ended: Ended) -> TargetError:
@@ -89,9 +97,16 @@ def not_a_client(name: str, ended: Ended) -> TargetError:
     return TargetError(f"{name} does not answer as a kalam client does: exit code {ended.code}, {words}")
 
 
-def _write_config(path: Path, token: str) -> None:
+def new_config(home: Path) -> Path:
+    """Where the configuration of one connection can be written; unique, also with one `home` for all."""
+    return home / "identities" / f"{secrets.token_hex(8)}.toml"
+
+
+def _write_config(path: Path, token: str | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        if token is not None:
+            file.write(f'[auth]\njwt_token = "{token}"\n\n')
         # Never resend: a statement that is sent twice is not the statement of the program any more.
-        file.write(f'[auth]\njwt_token = "{token}"\n\n[server]\nmax_retries = 0\n')
+        file.write("[server]\nmax_retries = 0\n")

@@ -8,6 +8,7 @@ statement is sent as one line, since the session trims lines and ends statements
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -126,7 +127,7 @@ class SessionConnection:
                 printed.append(line)
         except (_EndedError, TimeoutError):
             words = "\n".join(printed)
-            self._refusal = outcome.of_client(_after_error(words), "")
+            self._refusal = _refused_start(words)
             if self._refusal is None or self._refusal.done is not False:
                 self.close()
                 raise TargetError(
@@ -194,11 +195,11 @@ class SessionConnection:
 
 
 def _open_session(client: Program, home: Path, credential: Credential, url: str) -> SessionConnection:
-    number = f"{os.getpid()}-{time.monotonic_ns()}"
-    own_home = home / "sessions" / number  # a session writes all it was asked into ~/.kalam/history
+    # A session writes all that it was asked into ~/.kalam/history.
+    own_home = home / "sessions" / secrets.token_hex(8)
     own_home.mkdir(parents=True)
     config = own_home / "identity.toml"
-    arguments = (*client.arguments(credential, url, config), f"--receive-timeout={_PATIENCE_S}")
+    arguments = (*client.arguments(credential, url, config), *client.patience(_PATIENCE_S))
     try:
         process = subprocess.Popen(
             arguments,
@@ -223,6 +224,13 @@ def _wait(descriptor: int, event: int, deadline: float) -> None:
     left = deadline - time.monotonic()
     if left <= 0 or not poll.poll(left * 1000):
         raise TimeoutError
+
+
+def _refused_start(words: str) -> Reply | None:
+    """Why there is no session, in the client's words: before its greeting nothing was sent."""
+    if "\nConnection failed: " in "\n" + words:
+        return outcome.unreachable(words.partition("Connection failed: ")[2].partition("\n")[0])
+    return outcome.of_client(_after_error(words), "")
 
 
 def _after_error(text: str) -> str:

@@ -106,6 +106,12 @@ def test_a_token_is_taken_from_the_configuration_file_that_is_named(tmp_path):
         with ScriptedServer(ONE) as server:
             assert run_client("-u", server.url, "--config", str(config), "-c", "SELECT 1").code == 0
         assert server.requests[-1].headers["authorization"] == "Bearer abc"
+    config.write_text("[server]\nmax_retries = 0\n")
+    with ScriptedServer(ONE) as server:
+        assert (
+            run_client("-u", server.url, "--config", str(config), "--user", "a", "-c", "SELECT 1").code == 0
+        )
+    assert server.requests[-1].headers["authorization"] == "Bearer token-of-login"
 
 
 def test_without_credentials_a_local_server_is_tried_as_root_without_password():

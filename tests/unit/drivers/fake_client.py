@@ -8,7 +8,7 @@ from pathlib import Path
 HEAD = """#!/bin/sh
 case "$*" in
 *--version*) echo 'kalam 0.2.0'; exit 0;;
-*--help*) echo '--json  {flags}'; exit 0;;
+*--help*) echo '--url <URL> --json --command {flags}'; exit 0;;
 esac
 """
 

@@ -51,6 +51,18 @@ def test_the_user_flag_is_the_one_that_the_client_has(tmp_path, flags, flag):
     assert arguments[arguments.index(flag) + 1] == "ann"
     assert arguments[arguments.index("--password") + 1] == "pw"
     assert arguments[-1] == "--command=SELECT 1"
+    assert not {"--no-spinner", "--receive-timeout=25"} & set(arguments)  # its --help has none of them
+
+
+def test_connections_of_one_home_keep_their_identities_apart(tmp_path):
+    """Also those of several drivers."""
+    with ScriptedServer(ONE) as server:
+        for token in ("T1", "T2", "T3"):
+            driver = process_driver(client_command(), tmp_path)
+            driver.connect(Credential("u", token=token), url=server.url).execute("SELECT 1", deadline_s=20)
+        tokens = {request.headers.get("authorization") for request in server.requests if request.body}
+    assert tokens == {"Bearer T1", "Bearer T2", "Bearer T3"}
+    assert len(list((tmp_path / "identities").iterdir())) == 3
 
 
 def test_a_token_is_given_in_a_private_file_that_closing_removes(tmp_path):
@@ -71,6 +83,7 @@ def test_a_token_is_given_in_a_private_file_that_closing_removes(tmp_path):
 def test_a_client_without_configuration_gets_its_token_as_an_argument(tmp_path):
     """There is no other way then."""
     driver = process_driver(fake_client(tmp_path, "", "--user <U>"), tmp_path / "home")
+    assert list((tmp_path / "home").iterdir()) == []
     assert driver.connect(ROOT, url="http://h").arguments[-2:] == ("--token", "T")
 
 
@@ -165,11 +178,13 @@ def test_warnings_before_the_error_do_not_hide_it(tmp_path):
     assert (reply.error.code, reply.done) == ("rate-limit", False)
 
 
-def test_a_statement_too_long_for_an_argument_is_refused_by_name(tmp_path):
-    """The operating system's limit is neither an outcome nor a finding."""
+def test_a_statement_that_is_no_argument_is_not_sent(tmp_path):
+    """The operating system's limits are not the server's."""
     connection = process_driver(client_command(), tmp_path).connect(ROOT, url="http://h")
-    with pytest.raises(TargetError, match="does not fit a command line"):
-        connection.execute("x" * 131_072, deadline_s=5)
+    for statement in ("x" * 131_072, "SELECT '\0'"):
+        reply = connection.execute(statement, deadline_s=5)
+        assert (reply.error.code, reply.done) == ("invalid", False)
+        assert "does not fit a command line" in reply.error.message
 
 
 @pytest.mark.parametrize("name", ["no-such-program", "/etc/passwd"])
@@ -181,7 +196,9 @@ def test_a_program_that_cannot_be_run_is_named(tmp_path, name):
 
 def test_a_program_that_is_no_kalam_is_named(tmp_path):
     """`true` runs, and says nothing."""
-    with pytest.raises(TargetError, match="true is no kalam client: its --help knows no --json"):
+    with pytest.raises(
+        TargetError, match="true is no kalam client: its --help lacks --command, --json, --url"
+    ):
         process_driver(("true",), tmp_path)
     with pytest.raises(TargetError, match="false does not answer as a kalam client does: exit code 1"):
         process_driver(("false",), tmp_path)

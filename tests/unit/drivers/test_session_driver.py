@@ -74,6 +74,15 @@ def test_an_identity_that_is_refused_is_told_to_each_statement(tmp_path):
     assert server.statements == []
 
 
+def test_a_session_that_cannot_connect_sends_nothing(tmp_path):
+    """KalamDB's client says so in its own way when its first reading of tables fails."""
+    body = "echo Connecting; printf '\\nConnection failed: no route\\n\\nPossible issues:\\n' >&2; exit 1"
+    connection = session_driver(fake_client(tmp_path, body), tmp_path / "home").connect(ROOT, url="http://h")
+    reply = connection.execute("INSERT", deadline_s=5)
+    assert (reply.error.code, reply.error.message, reply.done) == ("connection", "no route", False)
+    connection.close()
+
+
 def test_a_client_that_ends_before_it_answers_leaves_the_outcome_open(tmp_path):
     """It may have sent the statement."""
     driver = session_driver(fake_client(tmp_path, GREETING + "read line; exit 0"), tmp_path / "home")
