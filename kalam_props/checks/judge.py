@@ -12,6 +12,7 @@ from kalam_props.checks.answers import judge_answers
 from kalam_props.checks.calls import Group, UnsupportedError, group_calls
 from kalam_props.checks.contents import read_contents
 from kalam_props.checks.finding import Finding
+from kalam_props.checks.followed import followed_up
 from kalam_props.checks.health import crashes, judge_health
 from kalam_props.checks.notifications import judge_notifications
 from kalam_props.checks.orders import find_order
@@ -69,7 +70,7 @@ def _judge_group(evidence: Evidence, group: Group) -> tuple[list[Finding], list[
     if group.unsupported is not None:
         return [], [f"{where}: {group.unsupported}"]
     try:
-        whole = find_order(evidence.world, group.calls)
+        whole = find_order(evidence.world, followed_up(evidence.world, group.calls))
         if whole.verdict == "holds":
             return [], []
         rows = judge_rows(evidence, group)

@@ -15,17 +15,24 @@ step costs what is open at that time, not the size of the table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from kalam_props.checks.parts import Changes, Part
+from kalam_props.checks.parts import Changes, Part, Size
 from kalam_props.checks.world import World
 
 DONE = -1
-DEFAULT_BUDGET = 400_000
-"""Parts that are tried before a search gives up: about two seconds, and some 100 MB at worst."""
+BUDGET = 400_000
+"""Work that a search may do: parts tried and operations looked at. Some two seconds, plus what is linear."""
+BUDGET_PER_CALL = 80
+
+_WIDEST = 2_000
+"""Configurations that are kept at most. With fewer than all of them a dead end proves nothing."""
+_NARROW = 16
+"""As many where the budget allows no more: one legal order is enough for `holds`."""
 
 Options: TypeAlias = tuple[tuple[tuple[Part, int], ...], ...]
 """For each stage of an operation: the parts that may come next, and the stage after each (DONE: the end)."""
@@ -57,22 +64,24 @@ class Found:
     Attributes:
         verdict: `holds`, `violated`, or `unknown` when the budget was spent.
         stuck: for a violation, the position in `calls` of the first operation that no order can place.
-        tried: parts that were tried.
 
     """
 
     verdict: Literal["holds", "violated", "unknown"]
     stuck: int | None = None
-    tried: int = 0
 
 
-def find_order(world: World, calls: Sequence[Call], *, budget: int = DEFAULT_BUDGET) -> Found:
-    """Decide whether some legal order of `calls` exists that respects their intervals."""
-    search = _Search(world, calls, budget)
+def find_order(world: World, calls: Sequence[Call], *, budget: int = BUDGET) -> Found:
+    """Decide whether some legal order of `calls` exists that respects their intervals.
+
+    `holds` and `violated` are certain. Where too many configurations are possible, some are given up: then
+    an order that is found still is one, and otherwise the answer is `unknown`.
+    """
+    search = _Search(world, calls, budget + BUDGET_PER_CALL * len(calls))
     try:
         return search.run()
     except _BudgetSpentError:
-        return Found("unknown", tried=search.tried)
+        return Found("unknown")
 
 
 class _BudgetSpentError(Exception):
@@ -133,30 +142,45 @@ _FOLD = 64
 """Fold what all configurations agree on into the base when they differ from it in so many cells."""
 
 
+@frozen(eq=False)
+class _Rest:
+    """What an operation may still do from some stage on."""
+
+    parts: tuple[Part, ...]
+    cells: frozenset[int] | None
+    writes: bool
+
+
 class _Search:
     def __init__(self, world: World, calls: Sequence[Call], budget: int) -> None:
         self.world = world
         self.calls = calls
         self.budget = budget
         self.tried = 0
+        self.left = len(calls) + 1
+        self.gave_up = False
         self.open: dict[int, Call] = {}
+        self.readers: dict[int, Call] = {}
+        """Open operations that may only read in one of their stages."""
+        self.writers: dict[int | None, dict[int, None]] = {}
+        """Open operations that may write, by cell; under None those that may write any."""
+        self.rests: dict[tuple[int, int], _Rest] = {}
         self.base: dict[int, int] = {}
         self.frontier: list[_Configuration] = [(_Table(self.base, {}, {}, {}, 0), {})]
 
     def run(self) -> Found:
         for position, returns in self._moments():
-            call = self.calls[position]
             if not returns:
-                self.open[position] = call
+                self._begin(position)
                 continue
-            if call.required:
+            self.left -= 1
+            if self.calls[position].required:
                 self.frontier = self._order(position)
                 if not self.frontier:
-                    return Found("violated", stuck=position, tried=self.tried)
-            del self.open[position]
-            self.frontier = _without(self.frontier, position)
+                    return Found("unknown") if self.gave_up else Found("violated", stuck=position)
+            self._end(position)
             self._fold()
-        return Found("holds", tried=self.tried)
+        return Found("holds")
 
     def _moments(self) -> Iterator[tuple[int, bool]]:
         """Beginnings and ends in order of time; at one instant beginnings first: intervals are closed."""
@@ -168,11 +192,41 @@ class _Search:
         for _, returns, position in moments:
             yield position, returns
 
+    def _begin(self, position: int) -> None:
+        call = self.calls[position]
+        self.open[position] = call
+        rest = self._rest(position, 0)
+        if any(part.pure for part in rest.parts):
+            self.readers[position] = call
+        if rest.writes:
+            for cell in rest.cells if rest.cells is not None else (None,):
+                self.writers.setdefault(cell, {})[position] = None
+
+    def _end(self, position: int) -> None:
+        del self.open[position]
+        self.readers.pop(position, None)
+        rest = self.rests.pop((position, 0))
+        if rest.writes:
+            for cell in rest.cells if rest.cells is not None else (None,):
+                del self.writers[cell][position]
+                if not self.writers[cell]:
+                    del self.writers[cell]
+        self.frontier = _without(self.frontier, position)
+
+    def _rest(self, position: int, stage: int) -> _Rest:
+        rest = self.rests.get((position, stage))
+        if rest is None:
+            parts = tuple([part for options in self.calls[position].options[stage:] for part, _ in options])
+            writes = any(not part.pure for part in parts)
+            rest = self.rests[(position, stage)] = _Rest(parts, _touched(parts), writes)
+        return rest
+
     def _order(self, target: int) -> list[_Configuration]:
-        """All configurations, from those of the frontier, in which `target` is done."""
+        """The configurations, from those of the frontier, in which `target` is done."""
+        widest = max(_NARROW, min(_WIDEST, (self.budget - self.tried) // (4 * self.left)))
         reached: dict[_Identity, _Configuration] = {}
         seen: set[_Identity] = set()
-        stack = [self._with_reads(configuration) for configuration in self.frontier]
+        stack = [self._with_reads(configuration) for configuration in reversed(self.frontier)]
         while stack:
             table, progress = configuration = stack.pop()
             identity = (table.total, frozenset(progress.items()))
@@ -181,22 +235,41 @@ class _Search:
             seen.add(identity)
             if progress.get(target) == DONE:
                 reached[identity] = configuration
+                if len(reached) >= widest:
+                    self.gave_up = self.gave_up or bool(stack)
+                    break
                 continue
-            for position in self._needed(configuration, target):
-                stage = progress.get(position, 0)
-                for part, after in self.calls[position].options[stage]:
-                    changes = self._attempt(part, table)
-                    if changes is None or (not changes and not self.calls[position].required):
-                        continue
-                    moved = table.with_changes(changes, self.world) if changes else table
-                    stack.append(self._with_reads((moved, {**progress, position: after})))
+            stack.extend(self._next(configuration, target))
         return list(reached.values())
+
+    def _next(self, configuration: _Configuration, target: int) -> list[_Configuration]:
+        """The configurations one step on; the most promising last."""
+        table, progress = configuration
+        found: list[tuple[tuple[bool, float], _Configuration]] = []
+        for position in self._needed(configuration, target):
+            call = self.calls[position]
+            for part, after in call.options[progress.get(position, 0)]:
+                changes = self._attempt(part, table)
+                if changes is None or (not changes and not call.required):
+                    continue
+                moved = table.with_changes(changes, self.world) if changes else table
+                # What has to be over first goes first; no step away from the size that a count asks for.
+                rank = (self._astray(target, table, moved), math.inf if call.end is None else call.end)
+                found.append((rank, self._with_reads((moved, {**progress, position: after}))))
+        found.sort(key=lambda ranked: ranked[0], reverse=True)
+        return [configuration for _, configuration in found]
+
+    def _astray(self, target: int, before: _Table, after: _Table) -> bool:
+        part = self.calls[target].options[0][0][0]
+        if not isinstance(part, Size):
+            return False
+        return abs(part.rows - after.size(part.scope)) > abs(part.rows - before.size(part.scope))
 
     def _with_reads(self, configuration: _Configuration) -> _Configuration:
         """The configuration after every open read that is legal in it."""
         table, progress = configuration
         advanced: _Progress | None = None
-        for position, call in self.open.items():
+        for position, call in self.readers.items():
             while True:
                 stage = (advanced or progress).get(position, 0)
                 if stage == DONE:
@@ -210,69 +283,81 @@ class _Search:
         return configuration if advanced is None else (table, advanced)
 
     def _attempt(self, part: Part, table: _Table) -> Changes | None:
-        self.tried += 1
+        self._spend(1)
+        return part.attempt(table)
+
+    def _spend(self, work: int) -> None:
+        self.tried += work
         if self.tried > self.budget:
             raise _BudgetSpentError
-        return part.attempt(table)
 
     def _needed(self, configuration: _Configuration, target: int) -> list[int]:
         """The operations that may have to come next so that `target` can be done; see the module's text."""
-        table, progress = configuration
-        pending: dict[int, list[Part]] = {}
-        for position, call in self.open.items():
-            stage = progress.get(position, 0)
-            if stage != DONE:
-                pending[position] = _parts_from(call, stage)
-        if len(pending) == 1:
+        if len(self.open) == 1:
             return [target]
-        touched = {position: _touched(parts) for position, parts in pending.items()}
         needed = [target]
         chosen = {target}
         for position in needed:  # grows while it is walked through
-            for other in pending:
-                if other not in chosen and self._may_precede(
-                    other, position, pending=pending, touched=touched, table=table
-                ):
+            for other in self._may_precede(position, configuration):
+                if other not in chosen:
                     chosen.add(other)
                     needed.append(other)
-        return [position for position in needed if position == target or _writes(pending[position])]
+        progress = configuration[1]
+        return [
+            position
+            for position in needed
+            if position == target or self._rest(position, progress.get(position, 0)).writes
+        ]
 
-    def _may_precede(
-        self,
-        other: int,
-        position: int,
-        *,
-        pending: dict[int, list[Part]],
-        touched: dict[int, frozenset[int] | None],
-        table: _Table,
-    ) -> bool:
-        """Whether `other` may have to come before `position`, which may have to come before the target."""
-        mine, theirs = pending[position], pending[other]
-        if _writes(theirs):
-            if _overlap(touched[other], touched[position]) and _writes(mine):
-                return True
-            # A read that is to come true may need whatever it does not see yet.
-            cells = touched[other]
-            return cells is None or any(
-                part.cares(cell, table.get(cell)) for part in mine if part.pure for cell in cells
-            )
-        if not _writes(mine):
+    def _may_precede(self, position: int, configuration: _Configuration) -> Iterator[int]:
+        """What may have to come before `position`, which may have to come before the target."""
+        table, progress = configuration
+        mine = self._rest(position, progress.get(position, 0))
+        if mine.writes:
+            yield from self._pending_writers(mine.cells, progress, position)
+            for other in self.readers:
+                if other == position or progress.get(other) == DONE:
+                    continue
+                if self._contradicts(
+                    self._rest(other, progress.get(other, 0)), position, mine, configuration
+                ):
+                    yield other
+        for part in mine.parts:
+            if part.pure:  # it may need whatever it does not see yet
+                for other in self._pending_writers(part.cells, progress, position):
+                    cells = self._rest(other, progress.get(other, 0)).cells
+                    if cells is None or any(part.cares(cell, table.get(cell)) for cell in cells):
+                        yield other
+
+    def _contradicts(self, reads: _Rest, position: int, mine: _Rest, configuration: _Configuration) -> bool:
+        """Whether a read has to precede an operation, because it contradicts what that leaves behind."""
+        table, progress = configuration
+        if not _overlap(reads.cells, mine.cells):
             return False
-        # `other` only reads. It has to precede `position` if it contradicts what `position` leaves behind.
-        if len(mine) == 1 and not self._contested(position, pending, touched):
-            changes = mine[0].attempt(table)
-            if changes is not None:
-                return any(part.cares(cell, version) for part in theirs for cell, version in changes)
-        return _overlap(touched[other], touched[position])
-
-    def _contested(
-        self, position: int, pending: dict[int, list[Part]], touched: dict[int, frozenset[int] | None]
-    ) -> bool:
-        """Whether another open write may change the cells of `position`."""
-        return any(
-            other != position and _writes(parts) and _overlap(touched[other], touched[position])
-            for other, parts in pending.items()
+        alone = len(mine.parts) == 1 and not any(
+            True for _ in self._pending_writers(mine.cells, progress, position)
         )
+        changes = mine.parts[0].attempt(table) if alone else None
+        if changes is None:
+            return True
+        return any(part.cares(cell, version) for part in reads.parts for cell, version in changes)
+
+    def _pending_writers(
+        self, cells: frozenset[int] | None, progress: _Progress, besides: int
+    ) -> Iterator[int]:
+        """Open operations, not done, that may write one of these cells; some perhaps twice."""
+        if cells is None:
+            for other in self.open:
+                if other != besides and progress.get(other) != DONE:
+                    self._spend(1)
+                    if self._rest(other, progress.get(other, 0)).writes:
+                        yield other
+            return
+        for cell in (*cells, None):
+            for other in self.writers.get(cell, ()):
+                if other != besides and progress.get(other) != DONE:
+                    self._spend(1)
+                    yield other
 
     def _fold(self) -> None:
         tables = [table for table, _ in self.frontier]
@@ -306,15 +391,9 @@ def _without(frontier: list[_Configuration], position: int) -> list[_Configurati
     return list(merged.values())
 
 
-def _parts_from(call: Call, stage: int) -> list[Part]:
-    return [part for options in call.options[stage:] for part, _ in options]
-
-
-def _writes(parts: list[Part]) -> bool:
-    return any(not part.pure for part in parts)
-
-
-def _touched(parts: list[Part]) -> frozenset[int] | None:
+def _touched(parts: Sequence[Part]) -> frozenset[int] | None:
+    if len(parts) == 1:
+        return parts[0].cells
     touched: frozenset[int] = frozenset()
     for part in parts:
         if part.cells is None:
