@@ -42,7 +42,7 @@ def literal(value: Scalar) -> str:
 def text_literal(text: str) -> str:
     """`text` in quotes, doubled inside; followed by a comment where `kalam` would miss its end."""
     quoted = "'" + text.replace("'", "''") + "'"
-    still_open = _open_for_kalam(quoted)
+    still_open = _open_for_kalam(quoted) if "\\" in text else ""
     return f"{quoted}/*{still_open}*/" if still_open else quoted
 
 

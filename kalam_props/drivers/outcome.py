@@ -30,11 +30,13 @@ _REFUSED_BY_CODE: dict[str, ErrorCode] = {
 
 _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     # The first that is found counts; words that quote a value come first, for the value may hold any other.
+    # Each is as long as it takes to leave out a storage error ("Permission denied (os error 13)", a file that
+    # does not exist), after which anything may have been done.
     ("primary key violation", "duplicate-key"),
     ("appears multiple times in the insert batch", "duplicate-key"),
     ("sql parser error", "invalid"),
-    ("permission denied", "permission"),
-    ("access denied", "permission"),
+    ("permission denied: ", "permission"),
+    ("access denied: ", "permission"),
     ("is not authorized", "permission"),
     ("authentication required", "permission"),
     ("invalid credentials", "permission"),
@@ -46,12 +48,12 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     ("error during planning", "invalid"),
     ("schema error", "invalid"),
     ("no field named", "invalid"),
-    ("already exists:", "conflict"),
+    ("already exists: table", "conflict"),
     ("write conflict", "conflict"),
     ("serialization failure", "conflict"),
     ("already bound to data raft group", "conflict"),
     ("not null constraint violation", "invalid"),
-    ("does not exist", "invalid"),
+    ("' does not exist", "invalid"),
     ("schema coercion failed", "invalid"),
     ("requires a where clause", "invalid"),
     ("cannot modify primary key", "invalid"),
