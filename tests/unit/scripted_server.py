@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, Self
 
 from attrs import define, field, frozen
@@ -73,6 +73,14 @@ def healthy(request: Request) -> Send:
     if request.path.endswith("/healthcheck"):
         return answer({"status": "healthy", "version": "1.2.3", "api_version": "v1"})
     return answer(rows([("auth_check", "BigInt")], [["1"]]))
+
+
+@contextlib.contextmanager
+def nobody_listening() -> Iterator[str]:
+    """An address where nothing listens, kept from others meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @define

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 
 import pytest
 from client_run import ask, run_client
-from scripted_server import CUT, STALL, ScriptedServer, Send, answer, healthy, refusal, rows
+from scripted_server import CUT, STALL, ScriptedServer, Send, answer, healthy, nobody_listening, refusal, rows
 
 from kalam_props.reference.client import client_command
 
 ONE = answer(rows([("x", "BigInt")], [["1"]]))
-
-
-def free_url() -> str:
-    """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def possible_issues(url: str, path: str) -> str:
@@ -32,9 +25,9 @@ def possible_issues(url: str, path: str) -> str:
 
 def test_a_server_that_is_not_there_is_told_with_possible_issues():
     """These words mean for a reader: the statement was never sent."""
-    url = free_url()
-    assert ask(url, "SELECT 1").err == possible_issues(url, "/v1/api/sql")
-    run = run_client("-u", url, "--user", "a", "--password", "b", "-c", "SELECT 1")
+    with nobody_listening() as url:
+        assert ask(url, "SELECT 1").err == possible_issues(url, "/v1/api/sql")
+        run = run_client("-u", url, "--user", "a", "--password", "b", "-c", "SELECT 1")
     assert (run.code, run.out, run.err) == (1, "", possible_issues(url, "/v1/api/auth/login"))
 
 

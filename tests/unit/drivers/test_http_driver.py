@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from scripted_server import CUT, STALL, ScriptedServer, Send, answer, refusal, rows
+from scripted_server import CUT, STALL, ScriptedServer, Send, answer, nobody_listening, refusal, rows
 
 from kalam_props.drivers.http import HttpDriver
 from kalam_props.drivers.login import login
@@ -16,12 +16,6 @@ from kalam_props.errors import TargetError
 
 ROOT = Credential("root", token="T")
 ONE = answer(rows([("x", "BigInt")], [["1"]]))
-
-
-def closed_url() -> str:
-    """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def test_statements_go_over_one_connection_with_the_token():
@@ -73,9 +67,10 @@ def test_an_answer_that_trickles_is_bounded_as_a_whole():
 
 def test_a_server_that_is_not_there_did_nothing():
     """No connection, no request."""
-    connection = HttpDriver().connect(ROOT, url=closed_url())
-    reply = connection.execute("INSERT", deadline_s=5)
-    connection.close()
+    with nobody_listening() as url:
+        connection = HttpDriver().connect(ROOT, url=url)
+        reply = connection.execute("INSERT", deadline_s=5)
+        connection.close()
     assert (reply.error.code, reply.done) == ("connection", False)
 
 
