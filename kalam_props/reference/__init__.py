@@ -7,10 +7,10 @@ A test instrument, never a product, and not KalamDB. Nothing here may import the
 from kalam_props.reference.config import ServerConfig
 from kalam_props.reference.faults import FAULTS, Fault, SwitchedFault, parse_fault
 
-__all__ = ["FAULTS", "Fault", "ServerConfig", "SwitchedFault", "parse_fault", "serve"]
+__all__ = ["FAULTS", "Fault", "ServerConfig", "SwitchedFault", "parse_fault", "run_server"]
 
 
-def serve(config: ServerConfig) -> None:
+def run_server(config: ServerConfig) -> None:
     """Run a server until SIGTERM or SIGINT; print one JSON line on stdout when it is ready.
 
     Raises:

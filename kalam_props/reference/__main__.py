@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from kalam_props.errors import KalamPropsError, UsageError
-from kalam_props.reference import serve
+from kalam_props.reference import run_server
 from kalam_props.reference.config import PASSWORD_VARIABLES, ServerConfig, root_password_from_environment
 from kalam_props.reference.faults import parse_fault
 
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 after an orderly stop, 2 when it could not run."""
     options = _parser().parse_args(arguments)
     try:
-        serve(
+        run_server(
             ServerConfig(
                 port=options.port,
                 data_dir=options.data_dir,

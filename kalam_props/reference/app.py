@@ -13,7 +13,8 @@ from attrs import frozen
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from kalam_props.reference import answers
 from kalam_props.reference.auth import LIFETIMES, Auth, Login, user_info
@@ -23,6 +24,8 @@ from kalam_props.reference.rate_limit import RateLimit
 from kalam_props.reference.refusals import Refusal
 from kalam_props.reference.roles import ADMINISTRATORS, Caller
 from kalam_props.reference.statements import Parsed, Query
+from kalam_props.reference.subscriptions import Subscriptions
+from kalam_props.reference.websocket import talk
 
 SERVER_NAME = "kalam_props-reference"
 MAX_BODY = 2 * 1024 * 1024
@@ -36,6 +39,7 @@ class Service:
     executor: Executor
     auth: Auth
     rate_limit: RateLimit
+    subscriptions: Subscriptions
     threads: ThreadPoolExecutor
     version: str
     built: str
@@ -48,8 +52,12 @@ def make_app(service: Service) -> Starlette:
 
         return handle
 
+    async def subscriber(websocket: WebSocket) -> None:
+        await talk(websocket, service.auth, service.subscriptions, service.threads)
+
     return Starlette(
         routes=[
+            WebSocketRoute("/v1/ws", subscriber),
             Route("/v1/api/sql", endpoint(_sql), methods=["POST"]),
             Route("/v1/api/auth/login", endpoint(_login), methods=["POST"]),
             Route("/v1/api/auth/refresh", endpoint(_refresh), methods=["POST"]),

@@ -134,7 +134,13 @@ def _transaction(cursor: Cursor) -> Statement:
     return Rollback() if first == "ROLLBACK" else Begin()
 
 
-def _tree(sql: str) -> exp.Expr:
+def parse_tree(sql: str) -> exp.Expr:
+    """The syntax tree of one query or write.
+
+    Raises:
+        Refusal: it cannot be parsed.
+
+    """
     try:
         tree = sqlglot.parse_one(sql, dialect="postgres")
     except ParseError as error:
@@ -149,7 +155,7 @@ def _tree(sql: str) -> exp.Expr:
 
 
 def _query(sql: str) -> Query:
-    tree = _tree(sql)
+    tree = parse_tree(sql)
     if not isinstance(tree, (exp.Query, exp.Values)):
         raise parse_error("Expected: a query")
     with_ctes = {cte.alias_or_name for cte in tree.find_all(exp.CTE)}
@@ -172,7 +178,7 @@ def _is_count(expression: exp.Expr) -> bool:
 
 
 def _write(sql: str) -> Statement:
-    tree = _tree(sql)
+    tree = parse_tree(sql)
     for clause in ("conflict", "returning"):
         if tree.args.get(clause):
             raise invalid_sql(f"{clause.upper()} is not supported")

@@ -32,6 +32,7 @@ from kalam_props.reference.jobs import JobQueue
 from kalam_props.reference.queries import warm_up
 from kalam_props.reference.rate_limit import RateLimit
 from kalam_props.reference.stale_counts import StaleCounts
+from kalam_props.reference.subscriptions import Subscriptions
 from kalam_props.reference.system_tables import Server
 from kalam_props.reference.transactions import PartitionLocks
 
@@ -72,7 +73,13 @@ def _serve(config: ServerConfig, listener: socket.socket, database: Database) ->
     )
     threads = ThreadPoolExecutor(REQUEST_THREADS, thread_name_prefix="request")
     service = Service(
-        executor, auth, RateLimit(config.max_queries_per_sec), threads, product_version, _built()
+        executor,
+        auth,
+        RateLimit(config.max_queries_per_sec),
+        Subscriptions(executor),
+        threads,
+        product_version,
+        _built(),
     )
     threads.submit(warm_up)
     jobs.resume()

@@ -69,7 +69,8 @@ def test_omitted_columns_get_defaults_or_zero(root):
     root.run(
         "CREATE USER TABLE ns.typed (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID(), "
         "at TIMESTAMP DEFAULT NOW(), who TEXT DEFAULT CURRENT_USER(), u TEXT DEFAULT UUID_V7(), "
-        "ul TEXT DEFAULT ULID(), lit TEXT DEFAULT 'it''s', num INT DEFAULT -3, must INT NOT NULL, text TEXT NOT NULL, free TEXT)"
+        "ul TEXT DEFAULT ULID(), lit TEXT DEFAULT 'it''s', num INT DEFAULT -3, "
+        "must INT NOT NULL, text TEXT NOT NULL, free TEXT)"
     )
     root.run("INSERT INTO ns.typed (free) VALUES ('a'), ('b')")
     rows = root.rows("SELECT id, at, who, u, ul, lit, num, must, text, free FROM ns.typed ORDER BY free")
