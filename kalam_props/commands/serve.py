@@ -9,7 +9,7 @@ import click
 
 from kalam_props.commands.options import ROOT_PASSWORD, option
 from kalam_props.reference import ServerConfig, parse_fault
-from kalam_props.reference import serve as run
+from kalam_props.reference import run_server
 from kalam_props.targets.launch import REFERENCE_CHECK_INTERVAL_S
 
 
@@ -35,7 +35,7 @@ def serve(port: int, data_dir: Path | None, faults: tuple[str, ...], flush_check
 
     Root's password is taken from KALAM_PROPS_ROOT_PASSWORD, or made and printed.
     """
-    run(
+    run_server(
         ServerConfig(
             port=port,
             data_dir=data_dir,

@@ -142,11 +142,10 @@ class _Campaign:
             for name, machine in self.plan.machines.items():
                 if self.over():
                     break
-                left = BATCH if self.plan.programs is None else min(BATCH, self.plan.programs - self.programs)
                 failure = explore(
                     machine,
                     explorer,
-                    programs=left,
+                    programs=BATCH,
                     random_seed=self.random.getrandbits(64),
                     without=self.avoided(),
                 )
