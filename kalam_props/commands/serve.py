@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from kalam_props.commands.options import ROOT_PASSWORD, option
-from kalam_props.reference import ServerConfig, parse_fault
-from kalam_props.reference import run_server
+from kalam_props.reference import ServerConfig, parse_fault, run_server
 from kalam_props.targets.launch import REFERENCE_CHECK_INTERVAL_S
 
 
