@@ -70,19 +70,26 @@ async def talk(
 
 
 async def _authenticated(websocket: WebSocket, auth: Auth, send: Callable[[Message], None]) -> Caller:
+    """Who the client is: by the header of its request, as `kalam` does, or by its first message."""
+    header = websocket.headers.get("authorization")
+    if header is not None:
+        return _logged_in(auth, header, send)
     try:
         message = await asyncio.wait_for(_receive(websocket), AUTHENTICATION_S)
     except TimeoutError:
         raise _Protocol(1008, "Authentication timeout") from None
-    if message.get("type") != "authenticate":
-        _refuse(
-            send, Refusal("Authenticate first", code="AUTH_REQUIRED"), str(message.get("subscription_id", ""))
-        )
+    if message["type"] != "authenticate":
+        name = str(message.get("subscription_id", ""))
+        _refuse(send, Refusal("Authenticate first", code="AUTH_REQUIRED"), name)
         raise _Protocol(1008, "Authentication required")
     if "protocol" not in message:
         raise _Protocol(1011, "Invalid message: missing field `protocol`")
+    return _logged_in(auth, f"Bearer {message.get('token', '')}", send)
+
+
+def _logged_in(auth: Auth, authorization: str, send: Callable[[Message], None]) -> Caller:
     try:
-        caller = auth.caller(f"Bearer {message.get('token', '')}")
+        caller = auth.caller(authorization)
     except Refusal:
         send({"type": "auth_error", "message": "Invalid credentials"})
         raise _Protocol(1008, "Invalid credentials") from None

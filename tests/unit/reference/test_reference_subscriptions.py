@@ -197,6 +197,18 @@ def test_connection_that_does_not_authenticate_is_closed(server, first, code):
         assert closed.value.rcvd.code == code
 
 
+def test_authorization_header_is_enough(server, root, table):
+    """A client that sends its token with the request, as `kalam` does, is told at once that it is in."""
+    headers = {"authorization": f"Bearer {server.login()}"}
+    address = f"ws://127.0.0.1:{server.port}/v1/ws"
+    with connect(address, additional_headers=headers, proxy=None) as connection:
+        live = Subscriber(connection)
+        assert live.next()["type"] == "auth_success"
+        live.subscribe(f"SELECT id FROM {table}")
+        root.run(f"INSERT INTO {table} (id) VALUES (1)")
+        assert live.next()["rows"][0]["id"] == "1"
+
+
 def test_role_user_may_follow_its_own_rows_and_not_private_shared_tables(server, root, table):
     """UNAUTHORIZED for a private shared table, rows of its own otherwise."""
     root.run("CREATE USER 'follower' WITH PASSWORD 'pw' ROLE user")
