@@ -47,10 +47,10 @@ def _work(options: Options) -> None:
     try:
         user = _authenticate(server, options)
         if options.has("--subscribe"):
-            from . import subscribe  # noqa: PLC0415  # needs a WebSocket library
+            from .subscribe import follow  # noqa: PLC0415  # needs a WebSocket library
 
             server.probe()
-            subscribe.follow(server, options)
+            follow(server, options)
             return
         server.probe()
         health = server.health()
