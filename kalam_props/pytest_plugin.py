@@ -23,9 +23,6 @@ if TYPE_CHECKING:  # a pytest run that uses no fixture of ours must not pay for 
 
     KalamHunt = Callable[[type[ProgramMachine]], None]
 
-PROFILES = {"ci": 25, "dev": 50, "hunt": 1000}
-"""Programs that each machine draws, by Hypothesis profile."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kalam-props")
@@ -36,13 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kalam-cli", metavar="PATH", help="a kalam binary (KALAM_PROPS_KALAM)")
     group.addoption("--kalam-identity", metavar="MODE", help="auto, login, execute-as or token")
     group.addoption("--kalam-driver", metavar="NAME", help="process, session or http")
-
-
-def pytest_configure(config: pytest.Config) -> None:  # noqa: ARG001  # pytest's signature
-    from hypothesis import settings  # noqa: PLC0415  # see above
-
-    for name, programs in PROFILES.items():
-        settings.register_profile(f"kalam-{name}", max_examples=programs, deadline=None)
 
 
 def target_options(config: pytest.Config) -> TargetOptions:
@@ -118,8 +108,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
 
 
 def _programs() -> int:
-    """Programs for one machine: as many as the Hypothesis profile asks for, `dev`'s where it is not ours."""
+    """Programs for one machine: `max_examples` of the Hypothesis profile."""
     from hypothesis import settings  # noqa: PLC0415  # see above
 
-    current = settings.get_current_profile_name().removeprefix("kalam-")
-    return PROFILES.get(current, PROFILES["dev"])
+    return settings().max_examples
