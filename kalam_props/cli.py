@@ -7,6 +7,7 @@ Exit codes: 0 ran, exercised something, found nothing · 1 found an anomaly · 2
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 import click
@@ -47,6 +48,8 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command; every error that we foresee is one sentence and an exit code."""
+    # What stops us in an orderly way (a CI job that is cancelled) must not leave servers and users behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except KalamPropsError as error:

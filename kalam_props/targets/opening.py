@@ -16,6 +16,7 @@ from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver
 from kalam_props.drivers.session import session_driver
 from kalam_props.errors import TargetError, UsageError
+from kalam_props.reference import parse_fault
 from kalam_props.reference.client import client_command
 from kalam_props.targets import launch
 from kalam_props.targets.managed import ROOT_USER, ManagedServer, PlanLaunch, new_password
@@ -151,6 +152,8 @@ def open_driver(name: str, command: tuple[str, ...], home: Path) -> Driver:
 def _check(options: TargetOptions) -> None:
     if options.server_url is not None and options.kalamdb_server is not None:
         raise UsageError("--server-url and --kalamdb-server name two servers; give one")
+    for fault in options.faults:
+        parse_fault(fault)
     if options.faults and (options.server_url is not None or options.kalamdb_server is not None):
         raise UsageError("--fault is for the reference server that we start; leave out the other server")
 
