@@ -30,7 +30,6 @@ class RequestFraming:
         "head_done",
         "method",
         "path",
-        "upgrade",
     )
 
     def __init__(self) -> None:
@@ -46,7 +45,6 @@ class RequestFraming:
         self.head_done = False
         self.method = b""
         self.path = b""
-        self.upgrade = False
 
     def feed(self, data: bytes) -> int:
         """Take bytes up to the end of the head or of the request, whichever is first; say how many.
@@ -88,11 +86,11 @@ class RequestFraming:
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade:
-            self.complete = self.upgrade = True
+            if self._length or self._chunked:
+                raise NotHttpError("a body between two protocols") from None
+            self.complete = True
         except HttpParserError as error:
             raise NotHttpError(str(error)) from None
-        if self.head_done and not self.complete and not self._chunked and self._seen >= self._length:
-            raise NotHttpError("a request of no known length (HTTP/0.9)")
 
     def done(self) -> None:
         """It is complete: let go of the parser, which refers back to this object and would keep it."""

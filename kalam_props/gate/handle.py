@@ -24,7 +24,8 @@ GATHER_S = 3.0
 HOLD_S = 10.0
 """How long a request waits for what its rule names before it goes on all the same."""
 
-_ANSWER_S = 20.0
+ANSWER_S = 20.0
+"""How long the gate may take to answer the tester before it is taken for dead."""
 
 
 class ArmedRound:
@@ -38,8 +39,8 @@ class ArmedRound:
         """What was seen of the request at `place`. Ask when its client has answered or given up.
 
         The first call ends the operation: nothing of it is forwarded from then on. Where it was not forwarded
-        exactly once and answered, its session's port is closed with it (`retired`), since bytes of it may
-        still be under way: get another with `Gate.renew` before the session goes on.
+        exactly once and its answer passed on, its session's port is closed with it (`retired`), since bytes
+        of it may still be under way: get another with `Gate.renew` before the session goes on.
 
         Raises:
             TargetError: the gate has died.
@@ -66,7 +67,7 @@ class Gate:
     When this process dies, in whatever way, the gate's process ends too.
     """
 
-    def __init__(self, url: str, *, ca_file: str | None = None) -> None:
+    def __init__(self, url: str, *, ca_file: str | None = None, answer_s: float = ANSWER_S) -> None:
         """Start a gate in front of the server at `url` (http or https; `ca_file` for its certificate).
 
         Raises:
@@ -80,7 +81,7 @@ class Gate:
         self._received = bytearray()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the gate
         self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(_ANSWER_S)
+        self._socket.settimeout(answer_s)
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "kalam_props.gate", url, *([ca_file] if ca_file else [])],

@@ -28,6 +28,7 @@ SQL_PATH = b"/v1/api/sql"
 
 _HEAD_LIMIT = 262_144
 _LINGER_NS = 30_000_000_000
+_PATIENCE_NS = 500_000_000
 
 
 class _State(Enum):
@@ -101,6 +102,7 @@ class Relay:
         else:
             self._inbox = self._inbox + data if self._inbox else data
             self._take_input()
+            self._be_patient()
             if len(self._inbox) > CHUNK:
                 self._client.pause()
 
@@ -292,6 +294,7 @@ class Relay:
             self._next_exchange()
         elif len(watch.attempts) == 1 and watch.net:
             self._apply(watch, watch.net)
+        self._be_patient()
         if self._client_eof:
             self._pass_client_eof()
 
@@ -324,6 +327,18 @@ class Relay:
             return
         self._send_upstream(self._take_head())
         self._upstream.finish()
+
+    def _be_patient(self) -> None:
+        """What was sent behind a request waits for its answer, but not for ever: a server may wait for it."""
+        response = self._response
+        if not self._inbox or self._state is not _State.ANSWERING:
+            return
+
+        def no_longer() -> None:
+            if self._inbox and self._response is response and self._state is _State.ANSWERING:
+                self._become_tunnel()
+
+        self._loop.call_at(monotonic_ns() + _PATIENCE_NS, no_longer)
 
     # From the server to the client.
 

@@ -53,7 +53,7 @@ class Round:
     def collect(self, op: int) -> dict[str, object]:
         """What was seen of an operation. The first call ends it: nothing of it is forwarded any more.
 
-        Unless it was forwarded once and answered, that takes the session's port away: bytes of it may still
+        Unless it is settled, that takes the session's port away: bytes of it may still
         be on their way to us.
         """
         if op not in self.watches:

@@ -29,7 +29,7 @@ class Target:
         self.name = f"{host}:{port}"
         self._new_tls = new_tls
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        chosen = next(filter(_answers, found), found[0])
+        chosen = found[0] if len(found) == 1 else next(filter(_answers, found), found[0])
         self._family: socket.AddressFamily = chosen[0]
         self._address = (str(chosen[4][0]), int(chosen[4][1]))
 

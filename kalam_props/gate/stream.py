@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -82,7 +83,7 @@ class Stream:
         self._connecting = True
         result = self._sock.connect_ex(address)
         if result not in (0, errno.EINPROGRESS):
-            self._lost(OSError(result, errno.errorcode.get(result, "error")))
+            self._lost(OSError(result, os.strerror(result)))
             return
         self._update()
 
@@ -221,7 +222,7 @@ class Stream:
     def _connected(self) -> None:
         failure = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if failure:
-            self._lost(OSError(failure, errno.errorcode.get(failure, "error")))
+            self._lost(OSError(failure, os.strerror(failure)))
             return
         self._connecting = False
         if self._tls is not None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from kalam_props.gate.rounds import Round
 
 
+_WITHHOLDING = ("cut-after-forward", "reset", "stall")
+
+
 class Attempt:
     """One time that the request was forwarded."""
 
@@ -71,8 +74,12 @@ class Watch:
 
     @property
     def settled(self) -> bool:
-        """Forwarded exactly once, and answered."""
-        return len(self.attempts) == 1 and self.attempts[0].answered_ns is not None
+        """Forwarded once, answered, and the answer passed on: nobody has a reason to send it again."""
+        return (
+            len(self.attempts) == 1
+            and self.attempts[0].answered_ns is not None
+            and self.net_done not in _WITHHOLDING
+        )
 
     def fail(self, error: str) -> None:
         """It will have no answer. The first reason is the one that is told."""
