@@ -49,7 +49,9 @@ def cli() -> None:
 def main() -> None:
     """Run a command; every error that we foresee is one sentence and an exit code."""
     # What stops us in an orderly way (a CI job that is cancelled) must not leave servers and users behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell starts its background jobs with SIGINT ignored, so that is asked for too.
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, signal.default_int_handler)
     try:
         code = cli.main(standalone_mode=False)
     except KalamPropsError as error:

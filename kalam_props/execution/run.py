@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 
 from kalam_props.drivers import sql
 from kalam_props.drivers.protocol import Reply
-from kalam_props.errors import ServerDiedError, UsageError
+from kalam_props.errors import UsageError
 from kalam_props.execution import flushes
 from kalam_props.execution.session import SessionClient
 from kalam_props.history.events import Header, History, ServerEvent, TableShape
@@ -146,6 +146,7 @@ def _create_tables(program: Program, workspace: Workspace) -> dict[str, Table]:
     tables = {}
     for name, definition in program.tables.items():
         server_name = f"{name}_{attempt}"
+        workspace.target.raise_if_dead("between two programs")
         workspace.create_table(server_name, definition)
         tables[name] = Table(definition, server_name, workspace.qualified(server_name))
     return tables
@@ -316,13 +317,8 @@ class _Run:
         """A managed server that ended by itself is a finding, and ends the run."""
         server = self.target.managed
         if server is not None and not server.running:
-            code = server.exit_code()
-            tail = server.log_tail()
-            self.writer.server(ServerEvent(0, 0, "died", f"exit {code}: {tail}"))
-            raise ServerDiedError(
-                f"the server ended by itself (exit {code}) while {self.writer.path} was recorded; "
-                f"its log ends:\n{tail}"
-            )
+            self.writer.server(ServerEvent(0, 0, "died", f"exit {server.exit_code()}: {server.log_tail()}"))
+            self.target.raise_if_dead(f"while {self.writer.path} was recorded")
 
     def record_flushes(self) -> None:
         """The server's own account of the flushes of this run's tables."""

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Anomaly, Verdict
-from kalam_props.errors import ServerDiedError, StorageError
+from kalam_props.errors import StorageError
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
@@ -59,14 +59,11 @@ class Lab:
 
         Raises:
             SetupRefusedError, TargetError, StorageError: the run is not possible; never a finding.
+            ServerDiedError: a server that we manage ended by itself; nothing more can be run on it.
 
         """
         path = self._new_path(program)
-        try:
-            history = execute(program, self.workspace, path, self.limits)
-        except ServerDiedError as error:
-            verdict = Verdict("violated", 0, (Anomaly("server-died", (), str(error)),))
-            return Trial(program, path, verdict)
+        history = execute(program, self.workspace, path, self.limits)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
         with self._lock:

@@ -9,7 +9,7 @@ import httpx
 from attrs import field, frozen
 
 from kalam_props.drivers.protocol import Connection, Credential, Driver, Reply
-from kalam_props.errors import TargetError, UsageError
+from kalam_props.errors import ServerDiedError, TargetError, UsageError
 from kalam_props.history.events import Product
 from kalam_props.targets.managed import HEALTH_PATH, ManagedServer, product_of
 
@@ -44,6 +44,20 @@ class Target:
         """Run a statement as root, whatever comes of it. Thread-safe: statements take turns."""
         with self._turns:
             return self.admin.execute(sql, deadline_s=SETUP_DEADLINE_S)
+
+    def raise_if_dead(self, when: str) -> None:
+        """Notice that a server of ours ended by itself: a finding, and the end of the run.
+
+        Raises:
+            ServerDiedError: it did; with the last lines of its log.
+
+        """
+        server = self.managed
+        if server is not None and not server.running:
+            raise ServerDiedError(
+                f"the server ended by itself (exit {server.exit_code()}) {when}; "
+                f"its data stays with the run; its log ends:\n{server.log_tail()}"
+            )
 
 
 def check_address(url: str, *, allow_remote: bool) -> str:
