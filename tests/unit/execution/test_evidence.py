@@ -1,0 +1,81 @@
+"""What a history shows to have been exercised."""
+
+from __future__ import annotations
+
+from kalam_props.execution.evidence import Evidence, evidence
+from kalam_props.history.events import Error as HistoryError
+from kalam_props.history.events import FlushRun, Header, History, Info, Invoke, Ok, Product, TableShape
+from kalam_props.history.operations import AwaitFlush, Count, Insert, Select
+
+TABLES = {"t": TableShape("user", ("id",), "id")}
+HEADER = Header(Product("reference", "1"), Product("client", "1"), "process", False, "0" * 16, TABLES)
+INSERT = Insert("t", ((1,),))
+
+
+def history(*events):
+    return History(HEADER, events)
+
+
+def test_operations_that_touch_overlap():
+    """Intervals are closed: one that ends when the other begins is concurrent with it."""
+    shown = evidence(
+        history(
+            Invoke(1, 0, "u0/1", "u0", INSERT),
+            Ok(2, 10, 1, affected=1),
+            Invoke(3, 10, "u0/2", "u0", Select("t")),
+            Ok(4, 20, 3, rows=()),
+            Invoke(5, 21, "u0/1", "u0", Count("t")),
+            Ok(6, 30, 5, count=1),
+        ),
+        asked_for_flush=False,
+    )
+    assert (shown.operations, shown.overlapping_pairs) == (3, 1)
+
+
+def test_a_flush_counts_when_it_completed_and_meets_when_intervals_do():
+    """Reads after it are cold reads; an operation that ended before it began does not meet it."""
+    shown = evidence(
+        history(
+            Invoke(1, 0, "u0/1", "u0", INSERT),
+            Ok(2, 10, 1, affected=1),
+            Invoke(3, 15, "u0/1", "u0", Count("t")),
+            Ok(4, 25, 3, count=1),
+            Invoke(5, 60, "u0/1", "u0", Select("t")),
+            Ok(6, 70, 5, rows=((1,),)),
+            FlushRun(7, 80, "t", "FL-1", (20, 22), (30, 40), rows=1),
+            FlushRun(8, 80, "t", "FL-2", (0, 1), (2, 3), rows=1, status="failed"),
+        ),
+        asked_for_flush=True,
+    )
+    assert (shown.flushes, shown.rows_flushed, shown.ops_overlapping_flush, shown.cold_reads) == (1, 1, 1, 1)
+    assert (shown.asked_for_flush, shown.flushed) == (1, 1)
+
+
+def test_waiting_is_not_an_operation():
+    """`await-flush` overlaps nothing and counts as nothing."""
+    shown = evidence(
+        history(Invoke(1, 0, "u0/1", "u0", AwaitFlush("t")), Ok(2, 10, 1)), asked_for_flush=False
+    )
+    assert shown.operations == 0
+    assert shown.vacuous == "no operation was run"
+
+
+def test_no_answer_and_no_certain_answer_are_indeterminate():
+    """An `info` and an invocation without an answer at the end of the file."""
+    shown = evidence(
+        history(
+            Invoke(1, 0, "u0/1", "u0", INSERT),
+            Info(2, 10, 1, HistoryError("timeout", "no answer")),
+            Invoke(3, 11, "u0/1#2", "u0", INSERT),
+        ),
+        asked_for_flush=False,
+    )
+    assert shown.indeterminate == 2
+
+
+def test_a_run_without_overlap_or_flush_is_vacuous():
+    """Success that exercised nothing says so, and why."""
+    assert Evidence(operations=5).vacuous == "no two operations overlapped"
+    asked = Evidence(operations=5, overlapping_pairs=3, asked_for_flush=2)
+    assert asked.vacuous == "programs asked for flushes and none completed"
+    assert (asked + Evidence(operations=1, flushes=1)).vacuous is None
