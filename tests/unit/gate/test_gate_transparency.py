@@ -56,7 +56,7 @@ def through(gate: Gate, data: bytes) -> bytes:
 
 REQUESTS = {
     "a login": b'POST /v1/api/auth/login HTTP/1.1\r\nHost: h\r\nContent-Length: 12\r\n\r\n{"user":"\xc3"}',
-    "odd but legal headers": b"GET /x?a=%20 HTTP/1.1\r\nHOST:h\r\nX-A:  1 \r\nx: \xe4\xff\r\nx-empty:\r\n\r\n",
+    "odd but legal headers": b"GET /x?a=%20 HTTP/1.1\r\nHOST:h\r\nX-A:  1 \r\nx: \xe4\xff\r\nempty:\r\n\r\n",
     "a chunked body": (
         b"POST /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"
         b"3;e=1\r\n\r\n\n\r\n0\r\nt: 1\r\n\r\n"
