@@ -107,9 +107,10 @@ def hunt(
                 on_finding=lambda finding: _show(console, finding, workspace.target.product.name),
             )
             outcome = run_hunt(lab, plan, listener)
-        document = hunting.document(outcome, lab, start_mib, resident_mib())
+        end_mib = resident_mib()
+        document = hunting.document(outcome, lab, start_mib, end_mib)
     hunting.save(document, folder)
-    console.print(hunting.summary(outcome, lab), markup=False, soft_wrap=True)
+    console.print(hunting.summary(outcome, lab, start_mib, end_mib), markup=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     if outcome.interrupted:

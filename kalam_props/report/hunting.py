@@ -88,7 +88,7 @@ def write_script(finding: Finding, target: str) -> Path:
     return path
 
 
-def summary(outcome: Outcome, lab: Lab) -> str:
+def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> str:
     """The evidence table, and what it adds up to."""
     shown = lab.evidence
     found = {"violated": f"{len(outcome.findings)} distinct findings", "holds": "nothing found"}
@@ -107,6 +107,7 @@ def summary(outcome: Outcome, lab: Lab) -> str:
         ("reads after rows had gone cold", shown.cold_reads),
         ("indeterminate operations", shown.indeterminate),
         ("seconds", f"{outcome.seconds:.1f}"),
+        ("MiB resident at the start / at the end", f"{start_mib} / {end_mib}"),
     )
     table = "\n".join(f"  {name:<44}{value:>12}" for name, value in rows)
     return f"\nexercised\n{table}\n\n{words}{known}"
