@@ -86,8 +86,8 @@ def hunt_for(fault: str, folder: Path):
         plan = Plan(
             machines=dict(MACHINES),
             random_seed=1,
-            seconds=60,
-            shrink_s=60,
+            programs=300,  # and not a time: the machine may be busy with something else
+            shrink_s=300,
             fail_fast=True,
             faults=(fault,),
             seeds_folder=folder / "seeds",
@@ -103,7 +103,7 @@ def hunt_for(fault: str, folder: Path):
     [name if name in CI_FAULTS else pytest.param(name, marks=pytest.mark.nightly) for name in EXPECTED],
 )
 def test_a_fault_is_found_shrunk_and_replayed(fault, tmp_path):
-    """Found within a minute; at most twice the smallest; FAILED with the fault on, FIXED with it off."""
+    """At most twice the smallest program; FAILED with the fault on, FIXED with it off."""
     finding, with_fault = hunt_for(fault, tmp_path)
     expected = EXPECTED[fault]
     assert finding.anomaly.name in expected.anomalies
