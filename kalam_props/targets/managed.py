@@ -18,6 +18,7 @@ from attrs import define, field, frozen
 from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
+PORT_TRIES = 5
 HEALTH_PATH = "/v1/api/healthcheck"
 ROOT_USER = "root"
 
@@ -58,15 +59,28 @@ class ManagedServer:
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it is healthy.
+        """Start it and wait until it is healthy; the first start chooses its port.
 
         Raises:
             TargetError: it ended or did not get healthy in time; says the last lines of its log.
 
         """
-        if not self._port:
+        if self._port:
+            self._start()
+            return
+        for left in reversed(range(PORT_TRIES)):
             self._port = free_port()
             self.url = f"http://127.0.0.1:{self._port}"
+            try:
+                self._start()
+            except TargetError as error:
+                # A port that was free a moment ago may be somebody's outgoing connection by now.
+                if left and "in use" in str(error):
+                    continue
+                raise
+            return
+
+    def _start(self) -> None:
         launch = self.plan(self._port, self.data_dir)
         try:
             with self.log.open("ab") as log:
