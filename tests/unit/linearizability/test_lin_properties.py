@@ -1,0 +1,180 @@
+"""The checker agrees with trying every order, for every ready model, with its promises and without."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalam_props.checks.linearizability import (
+    cas_register,
+    check_linearizable,
+    counter,
+    fifo_queue,
+    key_value,
+    multi_register,
+    mutex,
+    register,
+    set_model,
+)
+
+sys.path.insert(0, str(Path(__file__).parent))
+from lin_oracle import histories, is_legal_order, some_order_is_legal, true_histories
+
+small = st.integers(0, 2)
+texts = st.text("ab", max_size=3)
+flag = st.booleans()
+nothing = st.none()
+
+
+def call(verb, *arguments, output=nothing):
+    return st.tuples(st.tuples(st.just(verb), *arguments), output)
+
+
+REGISTER_CALLS = call("read", output=small) | call("write", small)
+CALLS = {
+    "register": (register(0), REGISTER_CALLS),
+    "cas-register": (cas_register(0), REGISTER_CALLS | call("cas", small, small, output=flag)),
+    "counter": (
+        counter(),
+        call("add", st.integers(-1, 2))
+        | call("read", output=small)
+        | call("add-and-get", st.integers(-1, 1), output=small),
+    ),
+    "mutex": (mutex(), call("acquire", output=flag) | call("release", output=flag)),
+    "set": (
+        set_model(),
+        call("add", small, output=flag | st.none())
+        | call("remove", small, output=flag | st.none())
+        | call("contains", small, output=flag)
+        | call("read", output=st.frozensets(small, max_size=2)),
+    ),
+    "key-value": (
+        key_value(),
+        call("get", st.sampled_from("kl"), output=texts)
+        | call("put", st.sampled_from("kl"), texts)
+        | call("append", st.sampled_from("kl"), texts),
+    ),
+    "queue": (fifo_queue(), call("enqueue", small) | call("dequeue", output=small | st.none())),
+    "multi-register": (
+        multi_register(0),
+        call("write", st.tuples(st.tuples(st.sampled_from("xy"), small)))
+        | call("write", st.tuples(st.tuples(st.just("x"), small), st.tuples(st.just("y"), small)))
+        | call("read", st.just(("x", "y")), output=st.tuples(small, small))
+        | call("read", st.just(("z",)), output=st.tuples(small)),
+    ),
+}
+
+
+def without_promises(model):
+    return attrs.evolve(model, shortcut=None, effect=lambda _call, _output: None, towards=None)
+
+
+def agree(model, operations):
+    """All ways to judge give the verdict of trying every order, and the same operation is stuck."""
+    groups = model.partition(operations) if model.partition else [range(len(operations))]
+    legal = all(some_order_is_legal(model, [operations[i] for i in group]) for group in groups)
+    answers = [
+        check_linearizable(model, operations),
+        check_linearizable(attrs.evolve(model, shortcut=None), operations),
+        check_linearizable(attrs.evolve(model, towards=None, shortcut=None), operations),
+        check_linearizable(without_promises(model), operations),
+    ]
+    for answer in answers:
+        assert answer.verdict == ("holds" if legal else "violated")
+        if legal:
+            assert (answer.stuck, answer.partial_linearizations) == (None, ())
+            continue
+        group = next(group for group in groups if answer.stuck in group)
+        before = [operations[i] for i in group]
+        # Up to its return, without it, there is a legal order; with it there is none.
+        stuck = operations[answer.stuck]
+        early = [o for o in before if o.invoked_ns <= stuck.returned_ns]
+        later = {
+            i for i, o in enumerate(early) if o.returned_ns is not None and o.returned_ns > stuck.returned_ns
+        }
+        tied = {i for i, o in enumerate(early) if o.returned_ns == stuck.returned_ns}
+        assert not some_order_is_legal(model, early, open_=frozenset(later))
+        assert some_order_is_legal(model, early, open_=frozenset(later | tied))
+        assert answer.partial_linearizations
+        assert len({len(order) for order in answer.partial_linearizations}) == 1
+        for order in answer.partial_linearizations:
+            assert operations[answer.stuck].at_most != 1 or answer.stuck not in order
+            places = {i: at for at, i in enumerate(group)}
+            assert is_legal_order(model, before, tuple(places[i] for i in order))
+    return legal
+
+
+@pytest.mark.parametrize("name", CALLS)
+@settings(max_examples=250, deadline=None)
+@given(data=st.data())
+def test_any_history_gets_the_verdict_of_trying_every_order(name, data):
+    """Whatever was answered, lost or resent, promises and shortcuts never change the verdict."""
+    model, calls = CALLS[name]
+    agree(model, data.draw(histories(calls)))
+
+
+def _outputs(name):
+    guesses = [None, True, False, *range(-10, 60)]
+    if name in ("register", "cas-register", "counter"):
+        return lambda state, call: (
+            [state] if call[0] == "read" else [state + call[1]] if call[0] == "add-and-get" else [True, False]
+        )
+    if name == "mutex":
+        return lambda _state, _call: [True, False]
+    if name == "set":
+        return lambda state, call: [state] if call[0] == "read" else [True, False]
+    if name == "key-value":
+        return lambda state, _call: [state]
+    return lambda state, call: [state[0] if state and call[0] == "dequeue" else None, *guesses]
+
+
+@pytest.mark.parametrize(
+    "name", ["register", "cas-register", "counter", "mutex", "set", "key-value", "queue"]
+)
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_correct_store_is_never_condemned(name, data):
+    """A history that really took place one effect at a time holds, also with lost answers."""
+    model, calls = CALLS[name]
+    inputs = calls.map(lambda pair: pair[0])
+    if name == "key-value":
+        inputs = inputs.map(lambda made: (made[0], "k", *made[2:]))
+    operations = data.draw(true_histories(model, inputs, _outputs(name)))
+    assert agree(model, operations)
+
+
+UNIQUE = st.integers(1, 6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_unique_values_get_the_same_verdict_and_witness_by_shortcut_and_search(data):
+    """Where every value is written once, the zone check and the search agree on what is stuck as well."""
+    calls = (
+        call("read", output=UNIQUE | st.just(0))
+        | call("write", UNIQUE)
+        | call("cas", UNIQUE | st.just(0), UNIQUE, output=flag)
+    )
+    operations = data.draw(histories(calls, most=7))
+    made = [o.input[-1] for o in operations if o.input[0] != "read" and o.output is not False]
+    if len(set(made)) < len(made):
+        return
+    model = cas_register(0)
+    by_shortcut = check_linearizable(model, operations)
+    by_search = check_linearizable(attrs.evolve(model, shortcut=None), operations)
+    assert (by_shortcut.verdict, by_shortcut.stuck) == (by_search.verdict, by_search.stuck)
+    agree(model, operations)
+
+
+@settings(max_examples=200, deadline=None)
+@given(operations=histories(call("write", small) | call("read", output=small), most=5))
+def test_any_number_of_effects_allows_what_many_effects_allow(operations):
+    """`at_most=None` is judged as more effects than a history of this size can need."""
+    resent = [attrs.evolve(o, at_most=None if o.input[0] == "write" else 1) for o in operations]
+    legal = some_order_is_legal(register(0), resent, endless=4)
+    assert check_linearizable(register(0), resent).verdict == ("holds" if legal else "violated")
