@@ -9,10 +9,9 @@ from typing import Any
 from attrs import frozen
 
 from kalam_props.checks import profiles
-from kalam_props.checks.judge import judge
+from kalam_props.checks.stream import judge_file
 from kalam_props.checks.verdict import Anomaly, Verdict
 from kalam_props.errors import CorruptInputError
-from kalam_props.history.reader import read_history
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -75,10 +74,10 @@ def _check(path: Path, expect: str) -> FileResult:
     try:
         if path.is_dir():
             raise CorruptInputError(str(path), None, f"no history in this folder ({', '.join(SUFFIXES)})")
-        history = read_history(path)
+        verdict, truncated = judge_file(path, expect=expect)
     except CorruptInputError as error:
         return FileResult(str(path), None, error=str(error))
-    return FileResult(str(path), judge(history, expect=expect), truncated=history.truncated)
+    return FileResult(str(path), verdict, truncated=truncated)
 
 
 def _result(result: FileResult) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from kalam_props.checks import profiles, words
-from kalam_props.checks.acts import Act, acts
+from kalam_props.checks.acts import acts
 from kalam_props.checks.answers import judge_answers
 from kalam_props.checks.calls import Group, UnsupportedError, group_calls
 from kalam_props.checks.contents import read_contents
@@ -21,7 +21,7 @@ from kalam_props.checks.snapshots import judge_counts, judge_scans, judge_togeth
 from kalam_props.checks.verdict import Anomaly, Verdict
 from kalam_props.checks.world import World
 from kalam_props.checks.writes import index_writes
-from kalam_props.history.events import History
+from kalam_props.history.events import History, Invoke
 
 
 def judge(history: History, *, expect: str = "linearizable") -> Verdict:
@@ -32,6 +32,13 @@ def judge(history: History, *, expect: str = "linearizable") -> Verdict:
 
     """
     profiles.known(expect)
+    findings, unknown = find_anomalies(history)
+    operations = sum(isinstance(event, Invoke) for event in history.events)
+    return verdict_of(findings, unknown, operations, expect)
+
+
+def find_anomalies(history: History) -> tuple[list[Finding], list[str]]:
+    """Everything that is wrong with a history, and what could not be decided."""
     operations = acts(history.events)
     world = World(history.header.tables)
     writes = index_writes(world, operations)
@@ -44,18 +51,24 @@ def judge(history: History, *, expect: str = "linearizable") -> Verdict:
         tuple(crashes(history.events, operations)),
     )
     findings = [*contents.findings, *judge_answers(operations, history.header.tables)]
-    unknown = [] if operations else ["the history has no operation, so nothing was checked"]
+    unknown: list[str] = []
     for group in group_calls(writes, operations, contents):
         found, why = _judge_group(evidence, group)
         findings += found
         unknown += why
     findings += judge_notifications(history, writes, operations)
     findings += judge_health(history, operations)
+    return findings, unknown
+
+
+def verdict_of(findings: Iterable[Finding], unknown: Iterable[str], operations: int, expect: str) -> Verdict:
+    """The verdict under a profile. A history without operations proves nothing."""
+    unknown = list(unknown) if operations else ["the history has no operation, so nothing was checked"]
     merged = _merged(findings)
     anomalies = tuple(_anomaly(finding) for finding in merged if profiles.counts(finding, expect))
     return Verdict(
         verdict="violated" if anomalies else "unknown" if unknown else "holds",
-        operations=len(operations),
+        operations=operations,
         anomalies=anomalies,
         told=tuple(_anomaly(finding) for finding in merged if not profiles.counts(finding, expect)),
         unknown=tuple(unknown),
@@ -124,6 +137,3 @@ def _anomaly(finding: Finding) -> Anomaly:
 def names(verdict: Verdict) -> tuple[str, ...]:
     """The names of the anomalies that count, most telling first."""
     return tuple(dict.fromkeys(anomaly.name for anomaly in verdict.anomalies))
-
-
-__all__ = ["Act", "judge", "names"]

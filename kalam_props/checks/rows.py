@@ -87,7 +87,7 @@ def by_cell(world: World, group: Group) -> dict[int, list[Call]]:
                     touched |= part.seen.keys()
                 elif not isinstance(part, Size):
                     touched |= part.cells or set()
-        for cell in touched:
+        for cell in sorted(touched):
             cells.setdefault(cell, [])
     only = {cell: frozenset((cell,)) for cell in cells}
     for call in group.calls:

@@ -66,6 +66,11 @@ class HistoryReader:
                 self._corrupt(number, str(error))
             yield event
 
+    def raw_lines(self) -> Iterator[bytes]:
+        """The lines after the header, for a reader that judges them itself."""
+        for _, line in self._lines:
+            yield line
+
     def __enter__(self) -> Self:
         return self
 

@@ -91,6 +91,11 @@ def _operation(random: Random, n: int, keys: int, only: tuple[str, ...] | None) 
     key = random.randrange(keys)
     if kind == "insert":
         return Insert(table, ((key, f"v{n}", random.choice([0, 0, None])),))
+    if kind.startswith("new"):  # keys that no other operation inserts
+        rows = tuple(
+            (10 * n + k, f"v{n}.{k}", 0) for k in range(1 if kind == "new" else random.randint(2, 3))
+        )
+        return Insert(table, rows, (1, len(rows) - 1) if kind == "new-statements" else None)
     if kind in ("batch", "statements"):
         some = random.sample(range(keys), min(keys, random.randint(2, 3)))
         rows = tuple((k, f"v{n}.{k}", 0) for k in some)
