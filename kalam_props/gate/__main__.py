@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from kalam_props.gate.control import Control
 from kalam_props.gate.loop import Loop
+from kalam_props.gate.priority import Priority
 from kalam_props.gate.rounds import Rounds
 from kalam_props.gate.sessions import Sessions, Target
 
@@ -48,8 +49,9 @@ def main(arguments: list[str]) -> int:
         print(f"the gate cannot begin: {error}", file=sys.stderr)
         return 2
     loop = Loop()
-    rounds = Rounds()
-    Control(loop, control, Sessions(loop, target), rounds)
+    priority = Priority()
+    rounds = Rounds(priority)
+    Control(loop, control, Sessions(loop, target), rounds, realtime=priority.allowed)
     # A child that the tester forked may keep the control socket open after the tester's death.
     loop.run(rounds.pump, lambda: os.getppid() == parent)
     return 0

@@ -18,11 +18,14 @@ from kalam_props.gate.watch import Watch
 class Control:
     """Serves the control socket; its end is the end of the gate."""
 
-    def __init__(self, loop: Loop, sock: socket.socket, sessions: Sessions, rounds: Rounds) -> None:
+    def __init__(
+        self, loop: Loop, sock: socket.socket, sessions: Sessions, rounds: Rounds, *, realtime: bool
+    ) -> None:
         self._loop = loop
         self._sock = sock
         self._sessions = sessions
         self._rounds = rounds
+        self._realtime = realtime
         self._received = bytearray()
         self._commands: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "hello": self._hello,
@@ -63,7 +66,7 @@ class Control:
             self._loop.stop()
 
     def _hello(self, _request: dict[str, Any]) -> dict[str, Any]:
-        return {}
+        return {"realtime": self._realtime}
 
     def _open(self, _request: dict[str, Any]) -> dict[str, Any]:
         session = self._sessions.open()

@@ -21,8 +21,8 @@ from kalam_props.programs.model import Net
 GATHER_S = 3.0
 """How long a round waits for the first requests of its lanes; one that was collected is not waited for."""
 
-HOLD_S = 10.0
-"""How long a request waits for what its rule names before it goes on all the same."""
+HOLD_S = 5.0
+"""How long a request waits for what its rule names before it goes on all the same; less than clients wait."""
 
 ANSWER_S = 20.0
 """How long the gate may take to answer the tester before it is taken for dead."""
@@ -91,7 +91,7 @@ class Gate:
             )
         self._pid: int = self._process.pid
         try:
-            self.ask({"do": "hello"})
+            self._realtime = bool(self.ask({"do": "hello"})["realtime"])
         except BaseException:
             self.close()
             raise
@@ -99,6 +99,14 @@ class Gate:
     @property
     def pid(self) -> int:
         return self._pid
+
+    @property
+    def realtime(self) -> bool:
+        """Whether the system lets it release with real-time priority (root, CAP_SYS_NICE or `ulimit -r`).
+
+        Without, requests of one round may leave milliseconds apart on a machine with few free cores.
+        """
+        return self._realtime
 
     def open_session(self) -> GateSession:
         """A loopback port of its own for one session.

@@ -7,11 +7,16 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Protocol
 
 from kalam_props.gate.loop import SPIN_NS
+from kalam_props.gate.priority import Priority
 from kalam_props.gate.schedule import Schedule
 from kalam_props.gate.watch import Watch
 
 if TYPE_CHECKING:
     from kalam_props.gate.sessions import Session
+
+
+_SOON_NS = 5_000_000
+"""A release so near is awaited with raised priority: on a busy machine the waking up would be late."""
 
 
 class Holder(Protocol):
@@ -75,8 +80,9 @@ class Round:
 class Rounds:
     """All armed rounds, by number."""
 
-    def __init__(self) -> None:
+    def __init__(self, priority: Priority) -> None:
         self._armed: dict[int, Round] = {}
+        self._priority = priority
 
     def add(self, round_: Round) -> None:
         self._armed[round_.number] = round_
@@ -100,16 +106,21 @@ class Rounds:
                 gather_until = round_.schedule.wake_ns()
                 if gather_until is not None and (wake is None or gather_until < wake):
                     wake = gather_until
-        if not due:
-            return wake
         due.sort()
         batch = [entry for entry in due if entry[0] <= now + SPIN_NS]
         if batch:
+            self._priority.raise_()
             self._release(batch)
-        if len(batch) < len(due):
-            at = due[len(batch)][0]
-            wake = at if wake is None else min(at, wake)
-        return wake
+        if len(batch) == len(due):
+            self._priority.lower()
+            return wake
+        at = due[len(batch)][0]
+        if at <= monotonic_ns() + _SOON_NS:
+            self._priority.raise_()
+        else:
+            self._priority.lower()
+            at -= _SOON_NS
+        return at if wake is None else min(at, wake)
 
     def _release(self, batch: list[tuple[int, int, int, bool]]) -> None:
         watches = []

@@ -132,6 +132,11 @@ class Counting:
                 self.times_ns.append(time.monotonic_ns())
             sock.sendall(self.answer)
 
+    def log(self) -> list[tuple[str, int]]:
+        """Each statement and when it was whole, as far as there are any now."""
+        with self._lock:
+            return list(zip(self.statements, self.times_ns, strict=True))
+
     @property
     def statements(self) -> list[str]:
         return [json.loads(request.partition(b"\r\n\r\n")[2])["sql"] for request in self.requests]

@@ -14,6 +14,7 @@ from gate_peers import OK, Counting, connect, poll, read_answer, refuses, sql_re
 from kalam_props.errors import TargetError
 from kalam_props.gate.handle import Gate
 from kalam_props.gate.plan import Planned
+from kalam_props.gate.priority import Priority
 
 Behind = Callable[[Callable[[socket.socket], None]], Gate]
 
@@ -175,6 +176,40 @@ def test_ctrl_c_is_for_the_tester(behind: Behind) -> None:
     with connect(session.port) as client:
         client.sendall(sql_request("SELECT 1"))
         assert read_answer(client) == OK
+
+
+def test_priority_is_raised_where_allowed_and_given_back() -> None:
+    """Real-time between the two calls, if the system lets us; the usual scheduling before and after."""
+    usual = os.sched_getscheduler(0)
+    priority = Priority()
+    assert os.sched_getscheduler(0) == usual
+    priority.raise_()
+    assert (os.sched_getscheduler(0) == os.SCHED_FIFO) is priority.allowed
+    priority.lower()
+    assert os.sched_getscheduler(0) == usual
+
+
+def test_after_a_release_the_gate_has_the_usual_priority(behind: Behind) -> None:
+    """It must not stand in the server's way."""
+    gate = behind(Counting())
+    sessions = [gate.open_session() for _ in range(2)]
+    round_ = gate.arm([Planned(session, "SELECT 1", us=100) for session in sessions])
+    clients = [connect(session.port) for session in sessions]
+    for client in clients:
+        client.sendall(sql_request("SELECT 1"))
+    for client in clients:
+        assert read_answer(client) == OK
+        client.close()
+    round_.end()
+    assert os.sched_getscheduler(gate.pid) == os.sched_getscheduler(0)
+
+
+def test_its_process_imports_little() -> None:
+    """It starts with every run: no data class library, no event loop, no TLS for a plain target."""
+    words = "import sys, kalam_props.gate.__main__; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True).stdout
+    assert {"attr", "cattrs", "asyncio", "ssl", "hypothesis", "httpx"}.isdisjoint(out.split())
+    assert "kalam_props.gate.relay" in out.split()
 
 
 def test_clients_get_the_path_of_the_target_in_their_url() -> None:
