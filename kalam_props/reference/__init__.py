@@ -5,7 +5,9 @@ A test instrument, never a product, and not KalamDB. Nothing here may import the
 """
 
 from kalam_props.reference.config import ServerConfig
-from kalam_props.reference.faults import FAULTS, Fault, SwitchedFault, parse_fault
+from kalam_props.reference.fault_catalogue import FAULTS
+from kalam_props.reference.fault_options import parse_fault
+from kalam_props.reference.faults import Fault, SwitchedFault
 
 __all__ = ["FAULTS", "Fault", "ServerConfig", "SwitchedFault", "parse_fault", "run_server"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kalam_props.errors import KalamPropsError, UsageError
 from kalam_props.reference import run_server
 from kalam_props.reference.config import PASSWORD_VARIABLES, ServerConfig, root_password_from_environment
-from kalam_props.reference.faults import parse_fault
+from kalam_props.reference.fault_options import parse_fault
 
 
 def main(arguments: list[str] | None = None) -> int:

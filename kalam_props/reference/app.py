@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 
 from kalam_props.reference import answers
 from kalam_props.reference.auth import LIFETIMES, Auth, Login, user_info
-from kalam_props.reference.execution import Executor, FailedStatement, execute
+from kalam_props.reference.execution import Executor, FailedStatement, NeverAnswered, execute
 from kalam_props.reference.parsing import parse_request
 from kalam_props.reference.rate_limit import RateLimit
 from kalam_props.reference.refusals import Refusal
@@ -85,9 +85,14 @@ async def _sql(service: Service, request: Request) -> Response:
     body = await request.body()
     authorization = request.headers.get("authorization")
     loop = asyncio.get_running_loop()
-    status, content, streamed = await loop.run_in_executor(
-        service.threads, _answer_sql, service, authorization, body, began
-    )
+    try:
+        status, content, streamed = await loop.run_in_executor(
+            service.threads, _answer_sql, service, authorization, body, began
+        )
+    except NeverAnswered:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        return Response(status_code=500)  # nobody is there to read it
     response = Response(content, status, media_type="application/json")
     if streamed:
         del response.headers["content-length"]  # sent in chunks, as KalamDB does for one SELECT
@@ -104,17 +109,30 @@ def _answer_sql(
         try:
             caller = service.auth.caller(authorization)
             service.rate_limit.check(caller.user)
+            service.executor.request_faults.arrive(began)
             sql, statements = _request_of(body)
-            results = execute(service.executor, statements, caller)
-            single = len(statements) == 1 and isinstance(statements[0].statement, Query)
-            return 200, answers.success(results, _ms_since(began), single_select=single), single
+            content, streamed = _run_sql(service, caller, statements, began)
         except FailedStatement as failed:
             refusal, number, sql = failed.refusal, failed.number, failed.sql
         except Refusal as refused:
             refusal = refused
+        else:
+            return 200, content, streamed
         admin = caller is not None and caller.administrator
         content = answers.failure(refusal, _ms_since(began), statement=number, sql=sql, admin=admin)
         return refusal.status, content, False
+
+
+def _run_sql(
+    service: Service, caller: Caller, statements: tuple[Parsed, ...], began: float
+) -> tuple[bytes, bool]:
+    results = execute(service.executor, statements, caller, began)
+    single = len(statements) == 1 and isinstance(statements[0].statement, Query)
+    content = answers.success(results, _ms_since(began), single_select=single)
+    if single:
+        user = statements[0].as_user or caller.user
+        content = service.executor.request_faults.answer(user, content)
+    return content, single
 
 
 def _request_of(body: bytes) -> tuple[str, tuple[Parsed, ...]]:

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from attrs import frozen
 
-from kalam_props.reference.column_types import from_arrow, to_arrow
+from kalam_props.reference.column_types import to_arrow
+from kalam_props.reference.fault_points import FaultPoints
 from kalam_props.reference.hot import Partition, Version
 from kalam_props.reference.tables import DELETED, SEQ, Table
 
@@ -67,8 +68,10 @@ class Manifest:
 class ColdStore:
     """The cold files below one folder, and the map of what is published."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, faults: FaultPoints) -> None:
         self._root = root
+        self._faults = faults
+        self._replaced: dict[Partition, tuple[float, Manifest | None]] = {}
         self._lock = threading.Lock()
         self._published: Mapping[Partition, Manifest] = {}
         self._decoded: OrderedDict[Path, pa.Table] = OrderedDict()
@@ -141,7 +144,18 @@ class ColdStore:
                 old = self._published.get(partition)
                 segments = (*(old.segments if old else ()), segment)
                 changed[partition] = self._write_manifest(partition, old, segments)
+            if self._faults.on("stale-manifest") or self._faults.on("hot-only-count"):
+                now = time.perf_counter()
+                for partition in changed:
+                    self._replaced[partition] = (now, self._published.get(partition))
             self._published = {**self._published, **changed}
+
+    def replaced(self, partition: Partition) -> tuple[float, Manifest | None]:
+        """When a manifest was last published, by `time.perf_counter`, and which it replaced.
+
+        Known only while one of the faults is on that need it; else long ago.
+        """
+        return self._replaced.get(partition, (float("-inf"), None))
 
     def replace(self, partition: Partition, old: Manifest, new: Segment | None) -> bool:
         """Put one file in the place of all of `old`; False when something else was published since."""
@@ -264,6 +278,3 @@ def _remove_file(path: Path) -> None:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-__all__ = ["ColdStore", "Manifest", "Segment", "from_arrow", "manifest_to_json"]

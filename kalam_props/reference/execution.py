@@ -13,7 +13,9 @@ from kalam_props.reference.answers import Result, message_result, rows_result
 from kalam_props.reference.functions import uuid_v7
 from kalam_props.reference.hot import Partition
 from kalam_props.reference.queries import Rows, Source, run_query
-from kalam_props.reference.refusals import Refusal, table_not_found
+from kalam_props.reference.read_faults import hot_only_count, read_stale_index, read_stale_rows
+from kalam_props.reference.refusals import Refusal, duplicate_key, table_not_found
+from kalam_props.reference.request_faults import RequestFaults
 from kalam_props.reference.roles import Caller, may_act_as, may_run, may_use
 from kalam_props.reference.snapshots import batch_of
 from kalam_props.reference.stale_counts import StaleCounts
@@ -31,9 +33,14 @@ from kalam_props.reference.statements import (
 )
 from kalam_props.reference.system_tables import Server, system_source
 from kalam_props.reference.transactions import PartitionLocks, Transaction
+from kalam_props.reference.write_faults import spoil_write
 
 WriteKind: TypeAlias = Literal["Inserted", "Updated", "Deleted"]
 _VERBS: dict[type, WriteKind] = {Insert: "Inserted", Update: "Updated", Delete: "Deleted"}
+
+
+class NeverAnswered(Exception):  # noqa: N818  # not an error: what `hang-at-flush` does to a request
+    """The request gets no answer as long as its client waits."""
 
 
 class FailedStatement(Exception):  # noqa: N818  # carries a refusal to the one place that answers it
@@ -62,10 +69,13 @@ class Executor:
     locks: PartitionLocks
     limits: Limits
     stale_counts: StaleCounts
+    request_faults: RequestFaults
 
 
-def execute(executor: Executor, statements: Sequence[Parsed], caller: Caller) -> list[Result]:
+def execute(executor: Executor, statements: Sequence[Parsed], caller: Caller, arrived: float) -> list[Result]:
     """The results of a request: queries and definitions in order, then writes, summed by kind.
+
+    `arrived`: when it came in, by `time.perf_counter`.
 
     Raises:
         FailedStatement: one was refused; those before it stand, unless they were in its transaction.
@@ -76,9 +86,9 @@ def execute(executor: Executor, statements: Sequence[Parsed], caller: Caller) ->
     position = 0
     while position < len(statements):
         if isinstance(statements[position].statement, Begin):
-            position = _explicit(executor, statements, position, caller, results, written)
+            position = _explicit(executor, statements, position, caller, arrived, results, written)
         else:
-            _alone(executor, statements, position, caller, results, written)
+            _alone(executor, statements, position, caller, arrived, results, written)
             position += 1
     as_user = statements[0].as_user if len(statements) == 1 and statements[0].as_user else caller.user
     return results + [
@@ -96,11 +106,11 @@ def acting(executor: Executor, caller: Caller, parsed: Parsed) -> Caller:
 
     """
     if parsed.as_user is None:
-        return caller
+        return executor.request_faults.identity(caller)
     user = executor.server.database.catalog.active_user(parsed.as_user)
     target = Caller(parsed.as_user, user.role if user else "user")
     may_act_as(caller, target)
-    return target
+    return executor.request_faults.identity(target)
 
 
 def query_rows(
@@ -118,17 +128,23 @@ def _alone(
     statements: Sequence[Parsed],
     position: int,
     caller: Caller,
+    arrived: float,
     results: list[Result],
     written: dict[WriteKind, int],
 ) -> None:
     parsed = statements[position]
+    faults = executor.server.database.faults
     try:
         actor = acting(executor, caller, parsed)
         may_run(actor, parsed.statement)
+        if isinstance(parsed.statement, Query) and not parsed.statement.counts:
+            faults.hold_open("split-scan")
         with executor.locks.holding(_written_by(executor, actor, parsed)):
-            transaction = Transaction(executor.server.database)
+            transaction = Transaction(executor.server.database, arrived)
             _run(executor, transaction, actor, parsed, results, written)
             transaction.commit()
+        if isinstance(parsed.statement, Insert) and faults.chance("applied-but-refused"):
+            raise duplicate_key(_first_key(executor, parsed.statement), "id")
     except Refusal as refusal:
         raise FailedStatement(position + 1, parsed.sql, refusal) from None
 
@@ -138,6 +154,7 @@ def _explicit(
     statements: Sequence[Parsed],
     begin: int,
     caller: Caller,
+    arrived: float,
     results: list[Result],
     written: dict[WriteKind, int],
 ) -> int:
@@ -159,7 +176,7 @@ def _explicit(
         if not any(isinstance(parsed.statement, WRITES) for parsed in inside):
             touched = set()
         with executor.locks.holding(touched):
-            transaction = Transaction(executor.server.database)
+            transaction = Transaction(executor.server.database, arrived)
             results.append(message_result(f"Transaction started ({name})", 0, caller.user))
             for position, parsed in enumerate(inside, begin + 1):  # noqa: B007
                 if not isinstance(parsed.statement, (*WRITES, Query)):
@@ -215,6 +232,9 @@ def _write(
     database = executor.server.database
     table = database.catalog.table(_user_table(statement.table))
     may_use(actor, statement, table)
+    if database.faults.inside("hang-at-flush", table.id):
+        raise NeverAnswered
+    spoil_write(database, transaction, table, table.owner_for(actor.user), statement)
     if isinstance(statement, Update):
         return writes.update(transaction, table, actor.user, statement)
     if isinstance(statement, Delete):
@@ -223,6 +243,11 @@ def _write(
     if statement.query is not None:
         selected = query_rows(executor, transaction, actor, statement.query, None)
     return writes.insert(database, transaction, table, actor.user, statement, selected)
+
+
+def _first_key(executor: Executor, statement: Insert) -> object:
+    key = executor.server.database.catalog.table(statement.table).key.name
+    return statement.rows[0][statement.columns.index(key)] if statement.rows else 0
 
 
 def _user_table(name: TableName) -> TableName:
@@ -268,12 +293,18 @@ def _source(
     table = server.database.catalog.table(name)
     may_use(caller, statement, table)
     owner = table.owner_for(caller.user)
-    if statement.counts and (stale := executor.stale_counts.answer(table, owner)) is not None:
-        return Source(table.schema, [_rows_without_content(table.schema, stale)])
+    if statement.counts:
+        stale = executor.stale_counts.answer(table, owner)
+        if stale is None:
+            stale = hot_only_count(server.database, transaction, table, owner)
+        if stale is not None:
+            return Source(table.schema, [_rows_without_content(table.schema, stale)])
     known, key = writes.key_in(table, statement.key_equals)
     if known:
+        read_stale_index(server.database, transaction, table, owner)
         version = transaction.find(table, owner, key)
         return Source(table.schema, [batch_of(table, [version])] if version else [])
+    read_stale_rows(server.database, transaction, table, owner)
     return Source(table.schema, transaction.rows(table, owner))
 
 

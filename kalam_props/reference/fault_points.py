@@ -31,15 +31,13 @@ class FaultPoints:
         self._hits: dict[str, int] = defaultdict(int)
         self._lengths: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=KEPT_LENGTHS))
         self._random = random.SystemRandom()
+        self._open: set[tuple[str, object]] = set()
 
     def on(self, name: str) -> bool:
         return name in self._switched
 
     def seconds(self, name: str, parameter: str = "window") -> float:
         return self._switched[name].seconds(parameter)
-
-    def count(self, name: str, parameter: str) -> int:
-        return self._switched[name].count(parameter)
 
     def chance(self, name: str, parameter: str = "rate") -> bool:
         """Whether a fault with a rate strikes now; counted as a hit when it does. False when it is off."""
@@ -54,21 +52,29 @@ class FaultPoints:
         with self._lock:
             self._hits[name] += 1
 
-    def hold_open(self, name: str, parameter: str = "window") -> None:
-        """Wait as long as the window of a fault lasts; no time when it is off."""
-        fault = self._switched.get(name)
-        if fault is None:
-            return
-        began = time.perf_counter()
-        _wait_until(began + fault.seconds(parameter))
-        length = time.perf_counter() - began
+    def struck(self, name: str, length: float) -> None:
+        """As `hit`, for a window that was measured elsewhere: its length in seconds."""
         with self._lock:
             self._hits[name] += 1
             self._lengths[name].append(length)
 
-    def pick(self, bound: int) -> int:
-        """A random index below `bound`."""
-        return self._random.randrange(bound)
+    def hold_open(self, name: str, scope: object = None) -> None:
+        """Wait as long as the window of a fault lasts; no time when it is off.
+
+        `scope`: whose window it is, for `inside`.
+        """
+        fault = self._switched.get(name)
+        if fault is None:
+            return
+        began = time.perf_counter()
+        self._open.add((name, scope))
+        _wait_until(began + fault.seconds("window"))
+        self._open.discard((name, scope))
+        self.struck(name, time.perf_counter() - began)
+
+    def inside(self, name: str, scope: object) -> bool:
+        """Whether a window of the fault is open for `scope`."""
+        return (name, scope) in self._open
 
     def report(self) -> dict[str, dict[str, object]]:
         """For each switched fault its parameters, hits, and real window lengths in milliseconds."""

@@ -12,6 +12,7 @@ import time
 from kalam_props.reference.activity import Activity
 from kalam_props.reference.cold import Segment
 from kalam_props.reference.database import Database
+from kalam_props.reference.flush_faults import spoil, with_arrivals_of_the_window
 from kalam_props.reference.hot import Partition, Version, new_batch
 from kalam_props.reference.jobs import Job, JobQueue
 from kalam_props.reference.snapshots import take_snapshot
@@ -48,8 +49,8 @@ def _flush(database: Database, table: Table) -> tuple[int, int]:
         for partition in database.hot.partitions(table.id)
         if (versions := snapshot.all_versions(partition))
     }
-    kept = {partition: _newest(versions) for partition, versions in read.items()}
-    _strike(database, table, read, kept)
+    kept = {partition: newest_of_each(versions) for partition, versions in read.items()}
+    spoil(database.faults, table, read, kept)
     segments = {
         partition: database.cold.write_segment(table, partition[1], versions)
         for partition, versions in kept.items()
@@ -61,18 +62,16 @@ def _flush(database: Database, table: Table) -> tuple[int, int]:
         faults.hold_open("gone-between")
         database.cold.publish(segments)
         return _totals(segments)
+    faults.hold_open("hang-at-flush", table.id)
     database.cold.publish(segments)
     faults.hold_open("seen-twice")
     if faults.on("lost-on-flush"):
-        # Deletes by range what it should delete by key: all that is hot by now goes with it.
-        faults.hold_open("lost-on-flush")
-        now = database.hot.snapshot()
-        read = {partition: now.all_versions(partition) for partition in read}
+        read = with_arrivals_of_the_window(database, read)
     _delete(database, read)
     return _totals(segments)
 
 
-def _newest(versions: list[Version]) -> list[Version]:
+def newest_of_each(versions: list[Version]) -> list[Version]:
     """The newest version of each key; they come newest first."""
     found: dict[object, Version] = {}
     for version in versions:
@@ -90,33 +89,6 @@ def _delete(database: Database, read: dict[Partition, list[Version]]) -> None:
 
 def _totals(segments: dict[Partition, Segment]) -> tuple[int, int]:
     return sum(segment.live_rows for segment in segments.values()), len(segments)
-
-
-def _strike(
-    database: Database,
-    table: Table,
-    read: dict[Partition, list[Version]],
-    kept: dict[Partition, list[Version]],
-) -> None:
-    """Spoil what a flush is about to write, where a fault says so."""
-    faults = database.faults
-    versions = sum(len(found) for found in read.values())
-    if versions == table.flush_rows and faults.chance("boundary-row-dropped"):
-        _remove_last(kept)
-    if len(kept) > 1 and faults.chance("foreign-flush"):
-        owner, version = _remove_last(kept)
-        other = next(partition for partition in kept if partition != owner)
-        kept[other].append(version)
-
-
-def _remove_last(kept: dict[Partition, list[Version]]) -> tuple[Partition, Version]:
-    """Take away the version that was written last."""
-    partition, version = max(
-        ((partition, version) for partition, versions in kept.items() for version in versions),
-        key=lambda found: found[1].seq,
-    )
-    kept[partition].remove(version)
-    return partition, version
 
 
 def _compact(database: Database, table: Table) -> tuple[int, int]:

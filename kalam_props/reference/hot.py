@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import orjson
 from attrs import frozen
-from rocksdict import Options, Rdict, RdictIter, WriteBatch
+from rocksdict import Options, Rdict, RdictIter, WriteBatch, WriteOptions
 
 from kalam_props.reference.column_types import Stored
 
@@ -93,9 +93,14 @@ class HotStore:
         `added`: by how many versions each partition grows (or shrinks).
         """
         self._db.write(batch)
-        with self._counts_lock:
-            for partition, count in added:
-                self._count(partition, count)
+        self._add(added)
+
+    def write_without_log(self, batch: Batch, added: Iterable[tuple[Partition, int]]) -> None:
+        """As `write`, but in memory only (`not-durable`)."""
+        options = WriteOptions()
+        options.disable_wal(True)
+        self._db.write(batch, options)
+        self._add(added)
 
     def drop_table(self, table_id: int) -> None:
         for first in (_ROW, _LAST_SEQ):
@@ -122,6 +127,11 @@ class HotStore:
     def partition_versions(self, partition: Partition) -> int:
         with self._counts_lock:
             return self._counts.get(partition[0], {}).get(partition[1], 0)
+
+    def _add(self, added: Iterable[tuple[Partition, int]]) -> None:
+        with self._counts_lock:
+            for partition, count in added:
+                self._count(partition, count)
 
     def _count(self, partition: Partition, added: int) -> None:
         table_id, owner = partition

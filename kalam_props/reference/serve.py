@@ -31,6 +31,7 @@ from kalam_props.reference.flushing import FlushScheduler, run_job
 from kalam_props.reference.jobs import JobQueue
 from kalam_props.reference.queries import warm_up
 from kalam_props.reference.rate_limit import RateLimit
+from kalam_props.reference.request_faults import RequestFaults
 from kalam_props.reference.stale_counts import StaleCounts
 from kalam_props.reference.subscriptions import Subscriptions
 from kalam_props.reference.system_tables import Server
@@ -60,6 +61,7 @@ def run(config: ServerConfig) -> None:
 
 def _serve(config: ServerConfig, listener: socket.socket, database: Database) -> None:
     activity = Activity()
+    faults = database.faults
     auth = Auth(database.hot, database.catalog)
     made_password = auth.ensure_root(config.root_password)
     jobs = JobQueue(database.hot, lambda job: run_job(database, activity, job), config.max_flushes)
@@ -70,6 +72,7 @@ def _serve(config: ServerConfig, listener: socket.socket, database: Database) ->
         PartitionLocks(),
         Limits(config.default_query_limit, config.max_query_limit),
         StaleCounts(database),
+        RequestFaults(faults),
     )
     threads = ThreadPoolExecutor(REQUEST_THREADS, thread_name_prefix="request")
     service = Service(

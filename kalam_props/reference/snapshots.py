@@ -9,21 +9,26 @@ the two steps of a flush, in both; and the newest version of each row, counted o
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from attrs import define, frozen
 
-from kalam_props.reference.cold import ColdStore, Manifest
+from kalam_props.reference.cold import ColdStore, Manifest, Segment
 from kalam_props.reference.column_types import Stored, from_arrow, to_arrow
 from kalam_props.reference.fault_points import FaultPoints
 from kalam_props.reference.hot import HotSnapshot, HotStore, Partition, Version
 from kalam_props.reference.tables import DELETED, SEQ, Table
 
 KEPT_VIEWS = 512
+
+ViewName: TypeAlias = tuple[Partition, int, int]
+"""Partition, version of its manifest, version of its table."""
 
 
 @frozen(eq=False)
@@ -72,7 +77,7 @@ class Reader:
     def __init__(self, cold_store: ColdStore, faults: FaultPoints) -> None:
         self._cold = cold_store
         self._faults = faults
-        self._views: OrderedDict[tuple[Partition, int, int], ColdView] = OrderedDict()
+        self._views: OrderedDict[ViewName, ColdView] = OrderedDict()
         self._lock = threading.Lock()
 
     def find(self, snapshot: DatabaseSnapshot, table: Table, owner: str, key: Stored) -> Version | None:
@@ -86,23 +91,45 @@ class Reader:
     def rows(self, snapshot: DatabaseSnapshot, table: Table, owner: str) -> list[pa.RecordBatch]:
         """Every live row, in batches of the table's schema."""
         versions = snapshot.hot.newest_of_each((table.id, owner))
-        view = self.cold_view(snapshot, table, owner)
+        manifest = snapshot.manifests.get((table.id, owner))
+        if self._faults.on("stale-manifest"):
+            manifest = self._manifest_before(manifest, (table.id, owner))
+        view = self._view(table, manifest)
         live = [version for version in versions if not version.deleted]
         batches = [batch_of(table, live)] if live else []
         if view is None:
             return batches
         shadowing = versions
-        if self._faults.on("seen-twice"):
+        if self._faults.on("seen-twice") and manifest is not None:
             # Believes that what is hot cannot be cold as well: true but between publishing and deleting.
-            published = snapshot.manifests[table.id, owner].max_seq
-            shadowing = [version for version in versions if version.seq > published]
+            shadowing = [version for version in versions if version.seq > manifest.max_seq]
         return [without_keys(view.batch, table, [version.key for version in shadowing]), *batches]
 
     def cold_view(self, snapshot: DatabaseSnapshot, table: Table, owner: str) -> ColdView | None:
-        manifest = snapshot.manifests.get((table.id, owner))
+        """The cold rows, without regard to what is hot; None when there are none."""
+        return self._view(table, snapshot.manifests.get((table.id, owner)))
+
+    def segment_versions(self, table: Table, segment: Segment) -> list[Version]:
+        """The live rows of one file."""
+        only = Manifest((table.id, ""), 0, (segment,), 0, 0)
+        view = ColdView(table, self._resolve(table, only))
+        return [version for key in view.index if (version := view.version(key))]
+
+    def _manifest_before(self, manifest: Manifest | None, partition: Partition) -> Manifest | None:
+        """What readers go on with for a while after a publication (`stale-manifest`)."""
+        published, previous = self._cold.replaced(partition)
+        age = time.perf_counter() - published
+        if age >= self._faults.seconds("stale-manifest"):
+            return manifest
+        self._faults.struck("stale-manifest", age)
+        return previous
+
+    def _view(self, table: Table, manifest: Manifest | None) -> ColdView | None:
         if manifest is None or not manifest.segments:
             return None
         name = (manifest.partition, manifest.version, table.version)
+        if self._faults.chance("foreign-file"):
+            name = self._name_without_owner(name)
         with self._lock:
             view = self._views.get(name)
             if view is not None:
@@ -116,6 +143,13 @@ class Reader:
             if len(self._views) > KEPT_VIEWS:
                 self._views.popitem(last=False)
         return view
+
+    def _name_without_owner(self, name: ViewName) -> ViewName:
+        """Another user's view that differs in nothing but the user, where there is one (`foreign-file`)."""
+        (table_id, owner), *rest = name
+        with self._lock:
+            others = [known for known in self._views if known[0][0] == table_id and [*known[1:]] == rest]
+        return next((known for known in others if known[0][1] != owner), name)
 
     def _resolve(self, table: Table, manifest: Manifest) -> pa.RecordBatch:
         """The newest version of each key over all files of a manifest, without tombstones."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -85,6 +87,7 @@ class Subscriptions:
         self._executor = executor
         self._lock = threading.Lock()
         self._open: dict[int, list[Subscription]] = {}
+        self._told = itertools.count()
         executor.server.database.on_commit(self._committed)
 
     def open(
@@ -173,7 +176,7 @@ class Subscriptions:
     def _initial_rows(self, subscription: Subscription) -> tuple[list[Message], list[Message]]:
         """The rows that are there, oldest version first, and the schema of what was asked for."""
         table, wanted = subscription.table, subscription.wanted
-        transaction = Transaction(self._executor.server.database)
+        transaction = Transaction(self._executor.server.database, time.perf_counter())
         source = Source(table.schema, transaction.rows(table, subscription.owner))
         where = f" WHERE {wanted.where}" if wanted.where else ""
         rows = run_query(
@@ -189,16 +192,29 @@ class Subscriptions:
     def _committed(self, changes: Sequence[Change]) -> None:
         if not self._open:
             return
+        faults = self._executor.server.database.faults
         for change in changes:
             with self._lock:
                 interested = [
                     subscription
                     for subscription in self._open.get(change.table.id, ())
-                    if subscription.owner == change.owner
+                    if subscription.owner == change.owner or faults.chance("foreign-notification")
                 ]
             for subscription in interested:
                 if _matches(subscription, change):
-                    subscription.send(change_message(subscription, change))
+                    self._deliver(subscription, change_message(subscription, change))
+
+    def _deliver(self, subscription: Subscription, message: Message) -> None:
+        faults = self._executor.server.database.faults
+        if faults.chance("missed-notification"):
+            return
+        if faults.on("notification-overtaken") and next(self._told) % 2 == 0:
+            faults.hit("notification-overtaken")
+            threading.Timer(faults.seconds("notification-overtaken"), subscription.send, [message]).start()
+            return
+        subscription.send(message)
+        if faults.chance("notification-twice"):
+            subscription.send(message)
 
 
 def change_message(subscription: Subscription, change: Change) -> Message:

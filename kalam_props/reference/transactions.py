@@ -8,7 +8,9 @@ readers and flushes never wait for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Literal, TypeAlias
 
@@ -55,28 +57,55 @@ class PartitionLocks:
 class Transaction:
     """Reads see its snapshot and its own writes; nobody else sees them before `commit`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, arrived: float) -> None:
+        """`arrived`: when the request came in, by `time.perf_counter`."""
         self._database = database
+        self.arrived = arrived
         self._snapshot = database.snapshot()
+        self.taken = time.perf_counter()
+        self._pretended: dict[Partition, Mapping[Stored, Version | None]] = {}
         self._pending: dict[Partition, dict[Stored, Version]] = {}
         self._changes: list[Change] = []
+        self._ties: set[tuple[Partition, Stored]] = set()
+        self._displaced: tuple[Partition, Version] | None = None
 
     def find(self, table: Table, owner: str, key: Stored) -> Version | None:
         """The live row with this key."""
         pending = self._pending.get((table.id, owner), {}).get(key)
         if pending is not None:
             return None if pending.deleted else pending
+        pretended = self._pretended.get((table.id, owner), {})
+        if key in pretended:
+            return pretended[key]
         return self._database.reader.find(self._snapshot, table, owner, key)
 
     def rows(self, table: Table, owner: str) -> list[pa.RecordBatch]:
         """Every live row."""
         batches = self._database.reader.rows(self._snapshot, table, owner)
-        pending = self._pending.get((table.id, owner))
-        if not pending:
+        partition = (table.id, owner)
+        changed = {**self._pretended.get(partition, {}), **self._pending.get(partition, {})}
+        if not changed:
             return batches
-        live = [version for version in pending.values() if not version.deleted]
-        kept = [without_keys(batch, table, list(pending)) for batch in batches]
+        live = [version for version in changed.values() if version is not None and not version.deleted]
+        kept = [without_keys(batch, table, list(changed)) for batch in batches]
         return [*kept, batch_of(table, live)] if live else kept
+
+    def pretend(self, table: Table, owner: str, rows: Mapping[Stored, Version | None]) -> None:
+        """Read these rows as if they were so; None is no row. For faults that do not see recent commits."""
+        self._pretended[table.id, owner] = rows
+
+    def lose_ties(self, table: Table, owner: str, keys: Iterable[Stored]) -> None:
+        """Give the next versions of these rows numbers that lose against the ones that are there."""
+        self._ties = {((table.id, owner), key) for key in keys}
+
+    def displace(self, table: Table, owner: str, version: Version) -> None:
+        """Remove a hot version with the commit."""
+        self._displaced = ((table.id, owner), version)
+
+    def hot_rows(self, table: Table, owner: str) -> int:
+        """How many live rows are hot."""
+        versions = self._snapshot.hot.newest_of_each((table.id, owner))
+        return sum(not version.deleted for version in versions)
 
     def put(
         self,
@@ -88,17 +117,43 @@ class Transaction:
         old: Version | None,
     ) -> None:
         """A new version of a row; with kind `delete` a tombstone."""
-        version = Version(key, self._database.hot.sequence.take(), kind == "delete", values)
-        self._pending.setdefault((table.id, owner), {})[key] = version
+        partition = (table.id, owner)
+        seq = self._database.hot.sequence.take()
+        if kind == "update" and old is not None and (partition, key) in self._ties:
+            seq = old.seq - 1
+            self._database.faults.hit("version-tie")
+        version = Version(key, seq, kind == "delete", values)
+        self._pending.setdefault(partition, {})[key] = version
         self._changes.append(Change(table, owner, kind, version, old))
 
     def commit(self) -> None:
-        if not self._pending:
+        written = [
+            (partition, version)
+            for partition, versions in self._pending.items()
+            for version in versions.values()
+        ]
+        if not written:
             return
+        if self._database.faults.on("torn-batch") and len(written) > 1:
+            half = len(written) // 2
+            self._write(written[:half])
+            self._database.faults.hold_open("torn-batch")
+            written = written[half:]
+        self._write(written)
+        self._database.committed(self._changes)
+
+    def _write(self, written: Sequence[tuple[Partition, Version]]) -> None:
         store = self._database.hot
         batch = new_batch()
-        for partition, versions in self._pending.items():
-            for version in versions.values():
-                store.put(batch, partition, version)
-        store.write(batch, [(partition, len(versions)) for partition, versions in self._pending.items()])
-        self._database.committed(self._changes)
+        for partition, version in written:
+            store.put(batch, partition, version)
+        added = Counter(partition for partition, _ in written)
+        if self._displaced is not None:
+            partition, version = self._displaced
+            if self._snapshot.hot.newest(partition, version.key) == version:
+                store.remove(batch, partition, version)
+                added[partition] -= 1
+        if self._database.faults.chance("not-durable"):
+            store.write_without_log(batch, added.items())
+        else:
+            store.write(batch, added.items())

@@ -16,6 +16,7 @@ from kalam_props.reference.snapshots import batch_of
 from kalam_props.reference.statements import Cell, Delete, Expression, Insert, Update
 from kalam_props.reference.tables import Column, Table
 from kalam_props.reference.transactions import Transaction
+from kalam_props.reference.write_faults import expose_refused, refuse_keys_of_others
 
 
 def insert(
@@ -43,9 +44,11 @@ def insert(
         if row[key.place] in seen:
             raise duplicate_in_batch(row[key.place])
         seen.add(row[key.place])
-    for row in rows:
-        if transaction.find(table, owner, row[key.place]) is not None:
-            raise duplicate_key(row[key.place], key.name)
+    refuse_keys_of_others(database, transaction, table, owner, seen)
+    taken = [row for row in rows if transaction.find(table, owner, row[key.place]) is not None]
+    if taken:
+        expose_refused(database, table, owner, [row for row in rows if row not in taken])
+        raise duplicate_key(taken[0][key.place], key.name)
     for row in rows:
         transaction.put(table, owner, "insert", row[key.place], row, None)
     return len(rows)

@@ -1,0 +1,301 @@
+"""For each fault the smallest program that can show it: true when the anomaly was seen in this one run.
+
+Each takes a `Trial`: a fresh table, connections, and lanes that start within some ten microseconds of each
+other. Offsets are drawn, since a tester does not know the moment either; it is asked to find it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+
+from server_process import Refused, await_flushes
+
+_NUMBERS = itertools.count(1)
+SPREAD_S = 0.02
+"""Offsets against a flush are drawn from this much time."""
+
+
+class Trial:
+    """One run of a program: table `t`, connections by number."""
+
+    def __init__(self, server, token):
+        self.server = server
+        self._token = token
+        self._clients = {}
+        self.t = f"trial.t{next(_NUMBERS)}_{random.randrange(16**6):x}"
+        self[0].run(f"CREATE USER TABLE {self.t} (id BIGINT PRIMARY KEY, v TEXT, n BIGINT)")
+
+    def __getitem__(self, number):
+        if number not in self._clients:
+            self._clients[number] = self.server.client(self._token)
+        return self._clients[number]
+
+    def close(self):
+        for client in self._clients.values():
+            client.close()
+
+    def run(self, sql, number=0):
+        return self[number].run(sql.format(t=self.t))
+
+    def rows(self, sql, number=0):
+        return self.run(sql, number)["rows"]
+
+    def insert(self, *keys, user="u0", number=0, value=None):
+        values = ", ".join(f"({key}, '{value or f'{user} {key}'}', 0)" for key in keys)
+        return self.run(f"EXECUTE AS USER '{user}' (INSERT INTO {{t}} (id, v, n) VALUES {values})", number)
+
+    def scan(self, user="u0", number=0):
+        """Rows by key; a key that comes twice is an anomaly of its own and shows in the list."""
+        sql = f"EXECUTE AS USER '{user}' (SELECT id, v, n FROM {{t}} LIMIT 1000)"
+        return [(int(key), value, None if n is None else int(n)) for key, value, n in self.rows(sql, number)]
+
+    def keys(self, user="u0", number=0):
+        return sorted(key for key, _, _ in self.scan(user, number))
+
+    def count(self, user="u0", number=0):
+        return int(self.rows(f"EXECUTE AS USER '{user}' (SELECT COUNT(*) FROM {{t}})", number)[0][0])
+
+    def write(self, sql, user="u0", number=0):
+        return self.run(f"EXECUTE AS USER '{user}' ({sql})", number)["row_count"]
+
+    def start_flush(self, number=0):
+        self.run("STORAGE FLUSH TABLE {t}", number)
+
+    def flush(self):
+        self.start_flush()
+        await_flushes(self[0], self.t)
+
+    def settle(self):
+        await_flushes(self[0], self.t)
+
+    def lanes(self, *lanes):
+        """Run (offset in seconds, function) at their offsets from one common instant; results, or Refused."""
+        for number in range(len(lanes)):
+            self[number].get("/health")  # connected before the start
+        results = [None] * len(lanes)
+        barrier = threading.Barrier(len(lanes))
+        start = []
+
+        def lane(place, offset, function):
+            if barrier.wait() == 0:
+                start.append(time.perf_counter() + 0.001)
+            while not start:
+                pass
+            while time.perf_counter() < start[0] + offset:
+                pass
+            try:
+                results[place] = function(place)
+            except Refused as refused:
+                results[place] = refused
+
+        threads = [threading.Thread(target=lane, args=(place, *item)) for place, item in enumerate(lanes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+
+def _anywhere():
+    return random.uniform(0, SPREAD_S)
+
+
+def _soon(spread=0.001):
+    return random.uniform(0, spread)
+
+
+def lost_on_flush(trial):
+    trial.insert(1)
+    trial.lanes((0, trial.start_flush), (_anywhere(), lambda at: trial.insert(2, number=at)))
+    trial.settle()
+    return trial.keys() != [1, 2]
+
+
+def boundary_row_dropped(trial):
+    trial.run("DROP TABLE {t}")
+    trial.run("CREATE USER TABLE {t} (id BIGINT PRIMARY KEY, v TEXT, n BIGINT) FLUSH ROWS 2")
+    trial.insert(1, 2)
+    trial.start_flush()
+    trial.settle()
+    return trial.keys() != [1, 2]
+
+
+def seen_twice(trial):
+    trial.insert(1)
+    _, keys = trial.lanes((0, trial.start_flush), (_anywhere(), lambda at: trial.keys(number=at)))
+    return keys == [1, 1]
+
+
+def gone_between(trial):
+    trial.insert(1)
+    _, keys = trial.lanes((0, trial.start_flush), (_anywhere(), lambda at: trial.keys(number=at)))
+    trial.settle()
+    return keys == [] and trial.keys() == [1]
+
+
+def foreign_flush(trial):
+    trial.insert(1, user="u0")
+    trial.insert(2, user="u1")
+    trial.flush()
+    return trial.keys("u0") == [1, 2] or trial.keys("u1") == [1, 2]
+
+
+def tombstone_dropped(trial):
+    trial.insert(1)
+    trial.flush()
+    trial.write("DELETE FROM {t} WHERE id = 1")
+    trial.flush()
+    return trial.keys() == [1]
+
+
+def old_version_flushed(trial):
+    trial.insert(1)
+    trial.write("UPDATE {t} SET n = n + 1 WHERE id = 1")
+    trial.flush()
+    return trial.scan() == [(1, "u0 1", 0)]
+
+
+def shifted_column(trial):
+    trial.insert(1, 2)
+    trial.flush()
+    return sorted(trial.scan()) == [(1, "u0 2", 0), (2, "u0 1", 0)]
+
+
+def stale_manifest(trial):
+    trial.insert(1)
+    _, keys = trial.lanes((0, trial.start_flush), (_anywhere(), lambda at: trial.keys(number=at)))
+    trial.settle()
+    return keys == [] and trial.keys() == [1]
+
+
+def hot_only_count(trial):
+    trial.insert(1)
+    _, count = trial.lanes((0, trial.start_flush), (_anywhere(), lambda at: trial.count(number=at)))
+    return count == 0
+
+
+def stale_count(trial):
+    trial.insert(1)
+    time.sleep(random.uniform(0, 0.1))  # a drawn offset, not a wait for something
+    return trial.count() == 0
+
+
+def stale_snapshot(trial):
+    trial.insert(1)
+    time.sleep(_anywhere())
+    return trial.keys() == []
+
+
+def stale_index(trial):
+    trial.insert(1)
+    trial.write("UPDATE {t} SET v = 'new' WHERE id = 1")
+    time.sleep(_anywhere())
+    return trial.rows("EXECUTE AS USER 'u0' (SELECT v FROM {t} WHERE id = 1)") == [["u0 1"]]
+
+
+def split_scan(trial):
+    def two(at):
+        trial.insert(1, number=at)
+        trial.insert(2, number=at)
+
+    _, keys = trial.lanes((_anywhere() / 4, two), (0, lambda at: trial.keys(number=at)))
+    return keys == [2]
+
+
+def foreign_file(trial):
+    for user in ("u0", "u1"):
+        trial.insert(1, user=user)
+    trial.flush()
+    trial.keys("u0")
+    return trial.scan("u1") == [(1, "u0 1", 0)]
+
+
+def torn_batch(trial):
+    _, keys = trial.lanes(
+        (_soon(), lambda at: trial.insert(1, 2, number=at)),
+        (_soon(0.003), lambda at: trial.keys(number=at)),
+    )
+    return len(keys) == 1
+
+
+def update_race(trial):
+    trial.insert(1)
+    changed = trial.lanes(
+        *[(_soon(), lambda at: trial.write("UPDATE {t} SET n = n + 1 WHERE id = 1", number=at))] * 2
+    )
+    return sum(changed) == 2 and trial.scan() == [(1, "u0 1", 1)]
+
+
+def insert_race(trial):
+    results = trial.lanes(*[(_soon(), lambda at: trial.insert(1, number=at))] * 2)
+    return not any(isinstance(result, Refused) for result in results)
+
+
+def delete_race(trial):
+    trial.insert(1)
+    changed = trial.lanes(*[(_soon(), lambda at: trial.write("DELETE FROM {t} WHERE id = 1", number=at))] * 2)
+    return changed == [1, 1]
+
+
+def version_tie(trial):
+    trial.insert(1)
+    time.sleep(0.01)
+    changed = trial.lanes(
+        *[(_soon(0.003), lambda at: trial.write("UPDATE {t} SET n = n + 1 WHERE id = 1", number=at))] * 2
+    )
+    return sum(changed) == 2 and trial.scan() == [(1, "u0 1", 1)]
+
+
+def sequence_collision(trial):
+    trial.lanes(
+        (_soon(0.003), lambda at: trial.insert(1, number=at)),
+        (_soon(0.003), lambda at: trial.insert(2, number=at)),
+    )
+    return len(trial.keys()) == 1
+
+
+def keys_not_per_user(trial):
+    results = trial.lanes(
+        (_soon(0.003), lambda at: trial.insert(1, user="u0", number=at)),
+        (_soon(0.003), lambda at: trial.insert(1, user="u1", number=at)),
+    )
+    return any(isinstance(result, Refused) for result in results)
+
+
+def refused_batch_seen(trial):
+    trial.insert(1)
+    refused, keys = trial.lanes(
+        (_soon(), lambda at: trial.insert(1, 2, number=at)),
+        (_soon(0.003), lambda at: trial.keys(number=at)),
+    )
+    assert isinstance(refused, Refused)
+    return keys == [1, 2]
+
+
+def applied_but_refused(trial):
+    try:
+        trial.insert(1)
+    except Refused as refused:
+        return "Primary key violation" in refused.message and trial.keys() == [1]
+    return False
+
+
+def shared_identity(trial):
+    for user in ("u0", "u1"):
+        trial.insert(1, user=user)
+    results = trial.lanes(
+        (_soon(), lambda at: trial.scan("u0", number=at)), (_soon(), lambda at: trial.scan("u1", number=at))
+    )
+    return results != [[(1, "u0 1", 0)], [(1, "u1 1", 0)]]
+
+
+swapped_answers = shared_identity
+
+
+def error_under_load(trial):
+    trial.insert(1)
+    results = trial.lanes(*[(_soon(0.002), lambda at: trial.scan(number=at))] * 3)
+    return any(isinstance(result, Refused) and result.status == 500 for result in results)
