@@ -21,13 +21,17 @@ class Credential:
 
 @frozen
 class Result:
-    """One entry of `results`. Integers are ints, whatever the server prints; `columns` empty for writes."""
+    """One entry of `results`. Integers are ints, whatever the server prints; `columns` empty for writes.
+
+    `named`: its rows came as objects, as versions before 0.2 gave them.
+    """
 
     columns: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     row_count: int | None = None
     message: str | None = None
     as_user: str | None = None
+    named: bool = False
 
 
 @frozen

@@ -35,19 +35,28 @@ def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
         return None
     try:
         return Reply(results=tuple(map(_result, results)))
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None  # a schema that does not fit its rows, a BIGINT that is no number: some other protocol
 
 
 def _result(entry: Any) -> Result:
-    schema = entry.get("schema") or []
-    kinds = [field.get("data_type") for field in schema]
+    """Both generations: `schema` and rows as arrays, or `columns` and rows as objects."""
+    schema = entry.get("schema")
+    named = schema is None and entry.get("columns") is not None
+    if named:
+        columns = tuple(str(name) for name in entry["columns"])
+        rows = tuple(tuple(_value(row[name], None) for name in columns) for row in entry.get("rows") or [])
+    else:
+        kinds = [field.get("data_type") for field in schema or []]
+        columns = tuple(str(field.get("name")) for field in schema or [])
+        rows = tuple(_row(row, kinds) for row in entry.get("rows") or [])
     return Result(
-        columns=tuple(str(field.get("name")) for field in schema),
-        rows=tuple(_row(row, kinds) for row in entry.get("rows") or []),
+        columns=columns,
+        rows=rows,
         row_count=entry.get("row_count"),
         message=entry.get("message"),
         as_user=entry.get("as_user"),
+        named=named,
     )
 
 

@@ -6,7 +6,9 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from kalam_props.errors import SetupRefusedError, UsageError
+from kalam_props.drivers.protocol import Credential
+from kalam_props.drivers.sql import ExecuteAs, execute_as
+from kalam_props.errors import SetupRefusedError, TargetError, UsageError
 from kalam_props.targets.target import Target
 from kalam_props.targets.users import create_user, credential_of
 
@@ -30,50 +32,75 @@ class Identity:
         return f"{self.mode} ({self.reason})" if self.reason else self.mode
 
 
-def choose(target: Target, wanted: str, probe_user: str) -> Identity:
+def choose(target: Target, wanted: str, probe_user: str, form: ExecuteAs | None) -> Identity:
     """The identity mode to use: the wanted one, or for `auto` the most faithful that works.
 
-    `probe_user` is created (and left to the caller to drop) to see whether the client lets role `user` in.
+    Args:
+        target: where.
+        wanted: one of `CHOICES`.
+        probe_user: is created (and left to the caller to drop) to see whether role `user` is let in.
+        form: how root speaks for others on this target; None: it cannot.
 
     Raises:
         UsageError: the wanted mode does not work on this target; says its words.
-        SetupRefusedError: neither works.
+        SetupRefusedError: none works.
 
     """
     if wanted not in CHOICES:
         raise UsageError(f"unknown identity mode {wanted!r}; known are {', '.join(CHOICES)}")
-    refused = "" if wanted == "execute-as" else _own_login(target, probe_user)
+    refused = "" if wanted == "execute-as" else own_login(target, probe_user, by_password=wanted == "login")
     if wanted in ("token", "login"):
         if refused:
             raise UsageError(f"identity {wanted} does not work here: {refused}; use --identity execute-as")
         return Identity("login" if wanted == "login" else "token")
     if wanted == "auto" and not refused:
         return Identity("token")
-    answer = _execute_as(target, probe_user)
-    if answer:
+    if form is None:
         raise SetupRefusedError(
-            f"cannot act as a user: an own login fails ({refused or 'not tried'}) and so does "
-            f"EXECUTE AS USER ({answer})"
+            f"cannot act as a user: an own login fails ({refused or 'not tried'}), and the server knows "
+            "no EXECUTE AS"
         )
-    return Identity("execute-as", f"an own login is refused by the client: {refused}" if refused else "")
+    if words := speaks_for(target, probe_user, form):
+        raise SetupRefusedError(
+            f"cannot act as a user: an own login fails ({refused or 'not tried'}), "
+            f"and so does {form} ({words})"
+        )
+    return Identity("execute-as", _why_no_login(target, refused))
 
 
-def _own_login(target: Target, user: str) -> str:
-    """Why the client does not let role `user` in; empty when it does."""
-    credential = credential_of(target, user, create_user(target, user))
+def own_login(target: Target, user: str, *, by_password: bool) -> str:
+    """Why a new user of role `user` is not let in with this driver; empty when it is.
+
+    Raises:
+        SetupRefusedError: the user cannot be created.
+
+    """
+    password = create_user(target, user)
+    try:
+        credential = credential_of(target, user, password)
+    except TargetError as error:
+        return str(error)
+    if by_password:
+        credential = Credential(user, password=password)
+    return _first_words(target, credential, "SELECT 1")
+
+
+def speaks_for(target: Target, user: str, form: ExecuteAs) -> str:
+    """Why root cannot act as a user with this driver; empty when it can."""
+    return _first_words(target, target.root, execute_as("SELECT 1", user, form))
+
+
+def _why_no_login(target: Target, refused: str) -> str:
+    if not refused:
+        return ""
+    where = f"by {target.driver.client.name}" if target.driver.name != "http" else "by the server"
+    return f"not an own login for each user, because that is refused {where}: {refused}"
+
+
+def _first_words(target: Target, credential: Credential, sql: str) -> str:
     connection = target.driver.connect(credential, url=target.url)
     try:
-        reply = connection.execute("SELECT 1", deadline_s=20.0)
-    finally:
-        connection.close()
-    return "" if reply.error is None else reply.error.message.strip().splitlines()[0]
-
-
-def _execute_as(target: Target, user: str) -> str:
-    """Why root cannot act as a user; empty when it can."""
-    connection = target.driver.connect(target.root, url=target.url)
-    try:
-        reply = connection.execute(f"EXECUTE AS USER '{user}' (SELECT 1)", deadline_s=20.0)
+        reply = connection.execute(sql, deadline_s=20.0)
     finally:
         connection.close()
     return "" if reply.error is None else reply.error.message.strip().splitlines()[0]

@@ -20,7 +20,11 @@ def reference(root_password: str, faults: tuple[str, ...] = ()) -> PlanLaunch:
         argv = (sys.executable, "-m", "kalam_props.reference", "--port", str(port))
         options = ("--data-dir", str(data_dir), "--exit-with-stdin")
         interval = ("--flush-check-interval", str(REFERENCE_CHECK_INTERVAL_S))
-        return Launch((*argv, *options, *interval, *switches), {"KALAM_PROPS_ROOT_PASSWORD": root_password})
+        return Launch(
+            (*argv, *options, *interval, *switches),
+            {"KALAM_PROPS_ROOT_PASSWORD": root_password},
+            ends_with_stdin=True,
+        )
 
     return plan
 
@@ -32,12 +36,16 @@ def kalamdb(binary: Path, root_password: str) -> PlanLaunch:
     secret go by environment.
     """
     jwt_secret = secrets.token_urlsafe(36)
-    rpc_port = free_port()
+    rpc_ports: dict[int, int] = {}
 
     def plan(port: int, data_dir: Path) -> Launch:
+        # Through restarts its address in its cluster of one stays; with another port it takes another.
+        rpc_port = rpc_ports.setdefault(port, free_port())
         configuration = data_dir / "server.toml"
         configuration.write_text(
-            _KALAMDB_CONFIGURATION.format(port=port, rpc_port=rpc_port, data=data_dir / "data"),
+            _KALAMDB_CONFIGURATION.format(
+                port=port, rpc_port=rpc_port, data=data_dir / "data", interval=KALAMDB_CHECK_INTERVAL_S
+            ),
             encoding="utf-8",
         )
         environment = {"KALAMDB_ROOT_PASSWORD": root_password, "KALAMDB_JWT_SECRET": jwt_secret}
@@ -56,7 +64,7 @@ workers = 2
 data_path = "{data}"
 
 [flush]
-check_interval_seconds = 1
+check_interval_seconds = {interval:.0f}
 
 [limits]
 max_message_size = 1048576
@@ -78,7 +86,10 @@ max_connections = 25000
 max_queries_per_sec = 1000000
 max_messages_per_sec = 100000
 max_subscriptions_per_user = 1000
-max_auth_requests_per_ip_per_sec = 10000
+max_auth_requests_per_ip_per_sec = 100000
+max_requests_per_ip_per_sec = 1000000
+max_connections_per_ip = 10000
+enable_connection_protection = false
 
 [authentication]
 bcrypt_cost = 4

@@ -15,20 +15,36 @@ from typing import TypeAlias
 import httpx
 from attrs import define, field, frozen
 
-from kalam_props.errors import TargetError
+from kalam_props.errors import StorageError, TargetError
 from kalam_props.history.events import Product
 
 PORT_TRIES = 5
+_POLL_S = 0.01
+"""A server tells in no other way that it is up."""
+
 HEALTH_PATH = "/v1/api/healthcheck"
 ROOT_USER = "root"
+_OTHERS = ("KALAMDB_", "KALAM_PROPS_")
+"""What a server of ours must not inherit: it would lead it to somebody else's data folder or network."""
+
+_LEASH = ("/bin/sh", "-c", 'read -r _; kill -9 "$1"', "leash")
+"""Ends a server when the pipe from us breaks: not even `kill -9` of this process leaves one behind."""
 
 
 @frozen
 class Launch:
-    """How to start a server on a port: its arguments, and what its environment has beside ours."""
+    """How to start a server on a port.
+
+    Attributes:
+        argv: the program and its arguments.
+        environment: what its environment has beside ours.
+        ends_with_stdin: it ends by itself when its standard input does; others are put on a leash.
+
+    """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
+    ends_with_stdin: bool = False
 
 
 PlanLaunch: TypeAlias = Callable[[int, Path], Launch]
@@ -44,6 +60,7 @@ class ManagedServer:
         url: where it answers; the port stays the same through restarts.
         data_dir: its data folder, kept by whoever gave it.
         log: file with all that it printed, over all starts.
+        crashed: it ended by itself, or did not come up again on the data that it had left.
 
     """
 
@@ -57,16 +74,24 @@ class ManagedServer:
     url: str = ""
     _port: int = 0
     _process: subprocess.Popen[bytes] | None = None
+    _leash: subprocess.Popen[bytes] | None = None
+    _was_healthy: bool = False
+    _failed_again: bool = False
 
     def start(self) -> None:
         """Start it and wait until it is healthy; the first start chooses its port.
 
         Raises:
             TargetError: it ended or did not get healthy in time; says the last lines of its log.
+            StorageError: its files cannot be written.
 
         """
         if self._port:
-            self._start()
+            try:
+                self._start()
+            except TargetError:
+                self._failed_again = self._was_healthy
+                raise
             return
         for left in reversed(range(PORT_TRIES)):
             self._port = free_port()
@@ -81,36 +106,54 @@ class ManagedServer:
             return
 
     def _start(self) -> None:
-        launch = self.plan(self._port, self.data_dir)
         try:
-            with self.log.open("ab") as log:
+            launch = self.plan(self._port, self.data_dir)
+            log = self.log.open("ab")
+        except OSError as error:
+            raise StorageError(f"{error.filename}: cannot be written ({error.strerror})") from None
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
+        with log:
+            try:
                 self._process = subprocess.Popen(
                     launch.argv,
-                    # The server reads its standard input to learn that we are gone, however we went.
-                    stdin=subprocess.PIPE,
+                    stdin=subprocess.PIPE if launch.ends_with_stdin else subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **launch.environment},
+                    env=environment | launch.environment,
                     cwd=self.data_dir,
                     start_new_session=True,
                 )
-        except OSError as error:
-            raise TargetError(
-                f"cannot start the server {launch.argv[0]}: {error.strerror or error}; "
-                "is it a server's binary?"
-            ) from None
-        self._await_healthy(launch.argv[0])
+            except OSError as error:
+                raise TargetError(
+                    f"cannot start the server {launch.argv[0]}: {error.strerror or error}; "
+                    "is it a server's binary?"
+                ) from None
+        try:
+            if not launch.ends_with_stdin:
+                self._leash = subprocess.Popen(
+                    (*_LEASH, str(self._process.pid)), stdin=subprocess.PIPE, start_new_session=True
+                )
+            self._await_healthy(launch.argv[0])
+        except BaseException:  # also Ctrl-C: nobody else knows yet that there is a process
+            self.kill()
+            raise
+        self._was_healthy = True
 
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def crashed(self) -> bool:
+        ended = self._process is not None and self._process.poll() is not None
+        return ended or self._failed_again
+
+    @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
     def exit_code(self) -> int | None:
-        """The exit code of a server that ended by itself, else None."""
+        """The exit code of a server that ended by itself, else None; negative for a signal."""
         return self._process.poll() if self._process is not None else None
 
     def stop(self) -> None:
@@ -125,8 +168,8 @@ class ManagedServer:
         try:
             process.wait(self.stop_timeout_s)
         except subprocess.TimeoutExpired:
-            self.kill()
-        self._process = None
+            process.kill()
+        self._forget(process)
 
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""
@@ -134,10 +177,16 @@ class ManagedServer:
         if process is None:
             return
         process.kill()
+        self._forget(process)
+
+    def _forget(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
         if process.stdin is not None:
             process.stdin.close()
-        self._process = None
+        if self._leash is not None:
+            self._leash.kill()
+            self._leash.communicate()
+        self._process = self._leash = None
 
     def log_tail(self, lines: int = 12) -> str:
         """The last lines that it printed."""
@@ -152,26 +201,21 @@ class ManagedServer:
         with httpx.Client(base_url=self.url, timeout=1.0, trust_env=False) as client:
             while True:
                 if not self.running:
-                    code = self.exit_code()
-                    self._process = None
                     raise TargetError(
-                        f"the server {name} ended while starting (exit {code}):\n{self.log_tail()}"
+                        f"the server {name} ended while starting (exit {self.exit_code()}); "
+                        f"its log ends:\n{self.log_tail()}"
                     )
                 try:
                     self.product = product_of(client.get(HEALTH_PATH))
                 except httpx.HTTPError:
-                    if time.monotonic() < deadline:
-                        time.sleep(
-                            0.01
-                        )  # a poll with a deadline: a server tells in no other way that it is up
-                        continue
-                    self.kill()
-                    raise TargetError(
-                        f"the server {name} was not healthy after {self.start_timeout_s:.0f} s; "
-                        "its log ends:\n"
-                        f"{self.log_tail()}"
-                    ) from None
-                return
+                    if time.monotonic() > deadline:
+                        raise TargetError(
+                            f"the server {name} was not healthy after {self.start_timeout_s:.0f} s; "
+                            f"its log ends:\n{self.log_tail()}"
+                        ) from None
+                    time.sleep(_POLL_S)
+                else:
+                    return
 
 
 def product_of(answer: httpx.Response) -> Product:

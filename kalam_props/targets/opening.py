@@ -15,7 +15,7 @@ from kalam_props.drivers.login import login
 from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver
 from kalam_props.drivers.session import session_driver
-from kalam_props.errors import TargetError, UsageError
+from kalam_props.errors import StorageError, TargetError, UsageError
 from kalam_props.reference import parse_fault
 from kalam_props.reference.client import client_command
 from kalam_props.targets import launch
@@ -63,22 +63,24 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
     """
     _check(options)
     command = client_of(options)
-    data = Path(tempfile.mkdtemp(prefix="kalam-props-"))
+    data = _temporary_folder()
     server: ManagedServer | None = None
     try:
         home = data / "home"
         home.mkdir()
         if options.server_url is not None:
             url = check_address(options.server_url, allow_remote=options.allow_remote)
-            product, password, interval = probe(url), options.root_password, None
-            if password is None:
+            interval = None
+            if (password := options.root_password) is None:
                 raise UsageError(
                     "root's password is needed to make namespaces and users: "
                     "set KALAM_PROPS_ROOT_PASSWORD in the environment"
                 )
+            product = probe(url)
         else:
-            server, password, interval = _start(options, data, folder)
-            url, product = server.url, server.product
+            server, interval = _server(options, data, folder)
+            server.start()
+            url, product, password = server.url, server.product, server.root_password
         driver = open_driver(options.driver, command, home)
         try:
             root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
@@ -158,8 +160,8 @@ def _check(options: TargetOptions) -> None:
         raise UsageError("--fault is for the reference server that we start; leave out the other server")
 
 
-def _start(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedServer, str, float]:
-    """Start the reference server, or the binary; its root password and flush check interval."""
+def _server(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedServer, float]:
+    """The reference server, or the binary, not yet started; its flush check interval."""
     password = new_password()
     plan: PlanLaunch
     if options.kalamdb_server is None:
@@ -168,16 +170,27 @@ def _start(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedSer
         plan, interval = launch.kalamdb(options.kalamdb_server, password), launch.KALAMDB_CHECK_INTERVAL_S
     server_data = data / CRASHED
     server_data.mkdir()
-    server = ManagedServer(plan, server_data, folder / "server.log", password)
-    server.start()
-    return server, password, interval
+    return ManagedServer(plan, server_data, folder / "server.log", password), interval
 
 
 def _end(server: ManagedServer | None, folder: Path) -> None:
     """Stop a server of ours; the data folder of one that died by itself stays with the run."""
     if server is None:
         return
-    died = server.pid is not None and not server.running
+    crashed = server.crashed
     server.stop()
-    if died and server.data_dir.exists():
-        shutil.move(str(server.data_dir), str(folder / CRASHED))
+    if crashed and server.data_dir.exists():
+        shutil.move(str(server.data_dir), str(_free_name(folder / CRASHED)))
+
+
+def _free_name(wanted: Path) -> Path:
+    """`wanted`, or with a number where a run before in the same folder has left one."""
+    names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="kalam-props-"))
+    except OSError as error:
+        raise StorageError(f"no temporary folder can be made ({error.strerror}); is the disk full?") from None

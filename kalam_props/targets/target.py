@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from urllib.parse import urlsplit
+from ipaddress import ip_address
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from attrs import field, frozen
@@ -64,19 +65,41 @@ def check_address(url: str, *, allow_remote: bool) -> str:
     """The URL without a trailing slash, when we may send programs to it.
 
     Raises:
-        UsageError: not an http(s) URL, or not loopback and `allow_remote` was not given.
+        UsageError: not an http(s) URL, one with a password in it, or not loopback and `allow_remote` was
+            not given.
 
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.password is not None or parts.username is not None:
+        raise UsageError(
+            "the server's URL holds a user or a password; leave them out (it is printed in reports) and "
+            "set KALAM_PROPS_ROOT_PASSWORD in the environment"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_valid_port(parts):
         raise UsageError(f"{url!r} is not a server's address; write it as http://127.0.0.1:8080")
-    loopback = parts.hostname in {"localhost", "::1"} or parts.hostname.startswith("127.")
-    if not loopback and not allow_remote:
+    if not allow_remote and not _is_loopback(parts.hostname):
         raise UsageError(
             f"{parts.hostname} is not this machine; programs write, flush and drop tables there. "
             "Add --allow-remote if that is what you want"
         )
     return url.rstrip("/")
+
+
+def _has_valid_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is this machine: an address as such, not a name that begins like one."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def probe(url: str) -> Product:

@@ -19,7 +19,9 @@ def create_user(target: Target, name: str) -> str:
     password = new_password()
     reply = target.ask(f"CREATE USER '{name}' WITH PASSWORD '{password}' ROLE user")
     if reply.error is not None:
-        raise SetupRefusedError(f"CREATE USER {name} was refused: {reply.error.message}")
+        # A server may quote the statement that it refuses.
+        words = reply.error.message.strip().replace(password, "…")
+        raise SetupRefusedError(f"CREATE USER {name} was refused: {words}")
     return password
 
 

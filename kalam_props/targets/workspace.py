@@ -13,6 +13,7 @@ from attrs import define, field
 from kalam_props.drivers.protocol import Credential
 from kalam_props.errors import CancelledError, SetupRefusedError, StorageError
 from kalam_props.programs.model import TableDef
+from kalam_props.targets.capabilities import Capabilities, create_table, discover
 from kalam_props.targets.identity import Identity, choose
 from kalam_props.targets.target import Target
 from kalam_props.targets.users import create_user, credential_of
@@ -29,6 +30,7 @@ class Workspace:
     Attributes:
         target: where they are.
         identity: how programs act as users.
+        capabilities: what the target can do.
         namespace: `kp_` and eight random hex digits.
 
     """
@@ -37,6 +39,7 @@ class Workspace:
     identity: Identity
     namespace: str
     journal: Path
+    capabilities: Capabilities = field(factory=Capabilities)
     _cancelled: threading.Event = field(factory=threading.Event, repr=False)
     _users: dict[str, Credential] = field(factory=dict, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
@@ -83,14 +86,7 @@ class Workspace:
             SetupRefusedError: the server refused; its words. Never a finding.
 
         """
-        columns = ", ".join(
-            f"{column} {type_}{' PRIMARY KEY' if column == table.key else ''}"
-            for column, type_ in table.columns
-        )
-        options = [f"TYPE = '{table.type.upper()}'"]
-        if table.flush_rows is not None:
-            options.append(f"FLUSH_POLICY = 'rows:{table.flush_rows}'")
-        sql = f"CREATE TABLE {self.qualified(name)} ({columns}) WITH ({', '.join(options)})"
+        sql = create_table(self.qualified(name), table, self.capabilities.ddl)
         reply = self.target.ask(sql)
         if reply.error is not None:
             raise SetupRefusedError(f"the server refused {sql!r}: {reply.error.message.strip()}")
@@ -117,14 +113,16 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
     _note(journal, {"url": target.url, "namespace": namespace, "user": probe_user})
     reply = target.ask(f"CREATE NAMESPACE {namespace}")
     if reply.error is not None:
-        raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message}")
+        _note(journal, {"refused": namespace})  # whatever is there under this name is not ours to remove
+        raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message.strip()}")
     try:
-        identity = choose(target, wanted_identity, probe_user)
+        capabilities = discover(target, namespace, f"{namespace}_spoken_for")
+        identity = choose(target, wanted_identity, probe_user, capabilities.execute_as)
     except BaseException:
         remove(target, namespace, [probe_user])
         raise
     target.ask(f"DROP USER '{probe_user}'")
-    return Workspace(target, identity, namespace, journal)
+    return Workspace(target, identity, namespace, journal, capabilities)
 
 
 def remove(target: Target, namespace: str, users: list[str]) -> list[str]:
@@ -160,7 +158,7 @@ def read_journal(path: Path) -> tuple[str, str, list[str]]:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); is this a run's folder?") from None
     first = next((line for line in lines if "namespace" in line), None)
-    if first is None:
+    if first is None or any("refused" in line for line in lines):
         return "", "", []
     return first["url"], first["namespace"], [line["user"] for line in lines if "user" in line]
 
