@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CancelledError, StorageError
 from kalam_props.history.operations import kind
 from kalam_props.hunt import seeds
 from kalam_props.hunt.explore import Explorer, Failure, explore
+from kalam_props.hunt.families import Sighting, shows
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.shrink import Rate, Shrunk, estimate, shrink
 from kalam_props.programs.machine import ProgramMachine
@@ -50,10 +51,23 @@ class Plan:
 
 
 @frozen
+class Name:
+    """A name that a finding goes by, and the smallest program that was seen to fail under it."""
+
+    sighting: Sighting
+    program: Program
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return kinds(self.program)
+
+
+@frozen
 class Finding:
     """One distinct anomaly with its minimal program.
 
     Attributes:
+        names: its own first; then those by which it was discovered, with their programs.
         reproduced: runs that showed it and runs, with the hunt's own driver, after shrinking.
         original: operations of the program that discovered it.
         history: one that shows it.
@@ -61,8 +75,7 @@ class Finding:
 
     """
 
-    anomaly: Anomaly
-    program: Program
+    names: tuple[Name, ...]
     needs_concurrency: bool
     reproduced: tuple[int, int]
     original: int
@@ -77,8 +90,25 @@ class Finding:
     faults: tuple[str, ...] = ()
 
     @property
+    def sighting(self) -> Sighting:
+        return self.names[0].sighting
+
+    @property
+    def anomaly(self) -> Anomaly:
+        return self.sighting.anomaly
+
+    @property
+    def program(self) -> Program:
+        return self.names[0].program
+
+    @property
     def kinds(self) -> frozenset[str]:
         return kinds(self.program)
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The other names that it was discovered by."""
+        return tuple(dict.fromkeys(name.sighting.name for name in self.names[1:]))
 
 
 @frozen
@@ -137,7 +167,7 @@ class _Campaign:
         self.random = random.Random(self.plan.random_seed)
 
     def run(self) -> None:
-        explorer = Explorer(self.lab, self.known, self.over, self.ran)
+        explorer = Explorer(self.lab, self.first_new, self.over, self.ran)
         while not self.over():
             for name, machine in self.plan.machines.items():
                 if self.over():
@@ -156,8 +186,17 @@ class _Campaign:
                     finding = investigate(
                         self.lab, failure, self.plan, machine=name, number=len(self.findings) + 1
                     )
-                    self.findings.append(finding)
-                    self.listener.on_finding(finding)
+                    self.add(finding)
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding; one that shrank to what is known already is another name of that."""
+        for at, known in enumerate(self.findings):
+            if known.sighting.label == finding.sighting.label and known.kinds == finding.kinds:
+                self.findings[at] = evolve(known, names=(*known.names, *finding.names[1:]))
+                self.known_failures += 1
+                return
+        self.findings.append(finding)
+        self.listener.on_finding(finding)
 
     def over(self) -> bool:
         """Whether the budget is spent; shrinking has a budget of its own."""
@@ -172,14 +211,16 @@ class _Campaign:
         self.programs += 1
         self.listener.on_trial(trial)
 
-    def known(self, failure: Failure) -> bool:
-        """Whether a finding explains it: the same anomaly, with at least its kinds of operations."""
-        found = kinds(failure.trial.program)
-        return any(
-            finding.anomaly.name in {anomaly.name for anomaly in failure.trial.verdict.anomalies}
-            and finding.kinds <= found
+    def first_new(self, trial: Trial) -> Sighting | None:
+        """The most telling anomaly of a trial that no finding explains."""
+        program = kinds(trial.program)
+        known = [
+            found
             for finding in self.findings
-        )
+            for found in finding.names
+            if found.kinds <= program and any(seen.label == found.sighting.label for seen in trial.sightings)
+        ]
+        return next((seen for seen in trial.sightings if not _explained(seen, known)), None)
 
     def avoided(self) -> frozenset[str]:
         """Kinds of operations to leave out of the next batch, so that a frequent bug does not hide others.
@@ -197,19 +238,16 @@ def investigate(lab: Lab, failure: Failure, plan: Plan, *, machine: str, number:
     """Keep a failure, learn how often it shows itself, make it small, learn that again, and save a seed."""
     folder = lab.folder.parent / f"finding-{number:02d}"
     keep_program(folder, "found.json", failure.trial.program)
-    rate = estimate(lab, failure.trial.program, failure.anomaly.name)
-    shrunk = shrink(lab, failure.trial, failure.anomaly, rate, budget_s=plan.shrink_s)
+    rate = estimate(lab, failure.trial.program, failure.sighting)
+    shrunk = shrink(lab, failure.trial, failure.sighting, rate, budget_s=plan.shrink_s)
     keep_program(folder, "program.json", shrunk.trial.program)
     began = time.monotonic()
-    confirmed = estimate(
-        lab, shrunk.trial.program, failure.anomaly.name, runs=CONFIRM_RUNS, enough=CONFIRM_RUNS
-    )
-    seed = _seed(lab, failure, plan, shrunk, confirmed)
+    confirmed = estimate(lab, shrunk.trial.program, shrunk.sighting, runs=CONFIRM_RUNS, enough=CONFIRM_RUNS)
+    seed = _seed(lab, plan, shrunk, confirmed)
     seed_file = seeds.save(seed, plan.seeds_folder)
     seeds.save(seed, folder)
     return Finding(
-        anomaly=shrunk.anomaly,
-        program=shrunk.trial.program,
+        names=_names(failure, shrunk),
         needs_concurrency=seed.needs_concurrency,
         reproduced=(confirmed.seen, confirmed.runs),
         original=failure.trial.program.operations,
@@ -223,6 +261,18 @@ def investigate(lab: Lab, failure: Failure, plan: Plan, *, machine: str, number:
         shrink_finished=shrunk.finished,
         faults=plan.faults,
     )
+
+
+def _names(failure: Failure, shrunk: Shrunk) -> tuple[Name, ...]:
+    final = Name(shrunk.sighting, shrunk.trial.program)
+    if shrunk.sighting.label == failure.sighting.label:
+        return (final,)
+    return final, Name(failure.sighting, shrunk.as_discovered)
+
+
+def _explained(seen: Sighting, known: list[Name]) -> bool:
+    """Whether a name seen in the same run is this one, or tells more of what may be the same defect."""
+    return any(name.sighting.label == seen.label or shows(name.sighting, seen) for name in known)
 
 
 def keep_program(folder: Path, name: str, program: Program) -> None:
@@ -251,7 +301,7 @@ def _kinds(program: Program) -> Iterable[str]:
                 yield kind(step.op)
 
 
-def _seed(lab: Lab, failure: Failure, plan: Plan, shrunk: Shrunk, confirmed: Rate) -> seeds.Seed:
+def _seed(lab: Lab, plan: Plan, shrunk: Shrunk, confirmed: Rate) -> seeds.Seed:
     target = lab.workspace.target
     lines = shrunk.trial.history.read_bytes().splitlines()
     found = seeds.Found(
@@ -265,8 +315,8 @@ def _seed(lab: Lab, failure: Failure, plan: Plan, shrunk: Shrunk, confirmed: Rat
         random_seed=plan.random_seed,
     )
     return seeds.Seed(
-        anomaly=failure.anomaly.name,
-        explanation=shrunk.anomaly.explanation,
+        anomaly=shrunk.sighting.name,
+        explanation=shrunk.sighting.anomaly.explanation,
         program=shrunk.trial.program,
         reproduced=(confirmed.seen, confirmed.runs),
         needs_concurrency=any(round_.concurrent for round_ in shrunk.trial.program.rounds),

@@ -6,6 +6,7 @@ Hypothesis only generates here. Shrinking is ours: see `shrink`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
@@ -14,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import KalamPropsError
+from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine, bind
@@ -32,10 +34,15 @@ class Failure:
     """A trial that failed, and the anomaly that it is about."""
 
     trial: Trial
-    anomaly: Anomaly
+    sighting: Sighting
+
+    @property
+    def anomaly(self) -> Anomaly:
+        return self.sighting.anomaly
 
 
-IsKnown = Callable[[Failure], bool]
+FirstNew: TypeAlias = Callable[[Trial], Sighting | None]
+"""The most telling anomaly of a failed trial that no known finding explains; None: all are explained."""
 
 
 @define
@@ -43,7 +50,7 @@ class Explorer:
     """Runs each program that a machine draws, once; remembers what came of it, so that no answer wavers."""
 
     lab: Lab
-    known: IsKnown
+    first_new: FirstNew
     over: Callable[[], bool]
     on_trial: Callable[[Trial], None]
     failure: Failure | None = None
@@ -73,13 +80,13 @@ class Explorer:
             self.error = error
             raise AnomalyFoundError(str(error)) from None
         self.on_trial(trial)
-        if trial.verdict.anomalies:
-            failure = Failure(trial, trial.verdict.anomalies[0])
-            if self.known(failure):
+        if trial.sightings:
+            new = self.first_new(trial)
+            if new is None:
                 self.known_failures += 1
                 return
-            self.failure = failure
-            raise AnomalyFoundError(failure.anomaly.name)
+            self.failure = Failure(trial, new)
+            raise AnomalyFoundError(new.name)
 
 
 def explore(

@@ -11,11 +11,12 @@ from typing import TypeAlias
 from attrs import define, field, frozen
 
 from kalam_props.checks.judge import judge
-from kalam_props.checks.verdict import Anomaly, Verdict
+from kalam_props.checks.verdict import Verdict
 from kalam_props.errors import StorageError
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
+from kalam_props.hunt.families import Sighting, most_telling, sight
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
@@ -26,15 +27,22 @@ PARALLEL = 2
 
 @frozen
 class Trial:
-    """One execution, judged. `history`: where its events are."""
+    """One execution, judged.
+
+    Attributes:
+        history: where its events are.
+        sightings: the verdict's anomalies, in its order, with their sides.
+
+    """
 
     program: Program
     history: Path
     verdict: Verdict
+    sightings: tuple[Sighting, ...] = ()
 
-    def anomaly(self, name: str) -> Anomaly | None:
-        """The first anomaly of this name."""
-        return next((found for found in self.verdict.anomalies if found.name == name), None)
+    def showing(self, wanted: Sighting) -> Sighting | None:
+        """What of this run counts as `wanted`: the most telling name of its family, or None."""
+        return most_telling(self.sightings, wanted)
 
 
 Enough: TypeAlias = Callable[[list[Trial]], bool]
@@ -69,7 +77,8 @@ class Lab:
         with self._lock:
             self.evidence += shown
             self.unknown.extend(verdict.unknown)
-        return Trial(program, path, verdict)
+        sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
+        return Trial(program, path, verdict, sightings)
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, `PARALLEL` at once, until its trials are `enough`.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from kalam_props.checks.judge import judge
+from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, KalamPropsError, StorageError
-from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.history.reader import read_history
+from kalam_props.hunt.families import Sighting, sight
+from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.rates import lower_bound, runs_needed
 from kalam_props.hunt.seeds import Seed, read
 
@@ -27,6 +32,7 @@ class Replayed:
         needed: runs without it that are evidence of a fix, at the seed's rate and 99 % confidence.
         history: one that shows it, if any.
         known_open: the seed's reason to be expected to fail.
+        others: anomalies of other kinds that the runs showed.
 
     """
 
@@ -38,13 +44,16 @@ class Replayed:
     message: str
     history: Path | None = None
     known_open: str | None = None
+    others: tuple[str, ...] = ()
 
     @property
     def red(self) -> bool:
-        """Whether this must turn a run red: it failed unexpectedly, or an open bug no longer shows."""
-        if self.known_open is not None:
-            return self.status == "FIXED"
-        return self.status == "FAILED"
+        """Whether this must turn a run red.
+
+        It failed unexpectedly, an open bug no longer shows, or another anomaly was seen.
+        """
+        expected = "FIXED" if self.known_open is not None else "FAILED"
+        return self.status == expected or (self.known_open is None and bool(self.others))
 
 
 def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
@@ -58,31 +67,47 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         return Replayed(path, "ERROR", None, (0, 0), None, str(error))
     needed = needed_runs(seed)
     runs = needed if until_confident else min(needed, MAX_RUNS)
+    wanted = sighting(seed)
     try:
-        trials = lab.until(seed.program, runs, lambda trials: any(_shows(trial, seed) for trial in trials))
+        trials = lab.until(seed.program, runs, lambda trials: any(trial.showing(wanted) for trial in trials))
     except StorageError:
         raise
     except KalamPropsError as error:
         return Replayed(path, "ERROR", seed.anomaly, (0, 0), needed, str(error), known_open=seed.known_open)
-    seen = sum(_shows(trial, seed) for trial in trials)
-    failed = next((trial for trial in trials if _shows(trial, seed)), None)
-    status = _status(seen, len(trials), needed)
-    message = _message(status, seed, seen, len(trials), needed)
-    if failed is not None and (found := failed.anomaly(seed.anomaly)) is not None:
-        message = f"{message}: {found.explanation}"
-    others = sorted({a.name for trial in trials for a in trial.verdict.anomalies} - {seed.anomaly})
+    failures = [(trial, seen) for trial in trials if (seen := trial.showing(wanted)) is not None]
+    status = _status(len(failures), len(trials), needed)
+    message = _message(status, seed, len(failures), len(trials), needed)
+    if failures:
+        message = f"{message}: {failures[0][1].anomaly.explanation}"
+    told = {seed.anomaly, *(seen.name for _, seen in failures)}
+    others = tuple(sorted({seen.name for trial in trials for seen in trial.sightings} - told))
     if others:
         message = f"{message}; also seen: {', '.join(others)}"
     return Replayed(
         path,
         status,
         seed.anomaly,
-        (seen, len(trials)),
+        (len(failures), len(trials)),
         needed,
         message,
-        failed.history if failed else None,
+        failures[0][0].history if failures else None,
         seed.known_open,
+        others,
     )
+
+
+def sighting(seed: Seed) -> Sighting:
+    """The seed's anomaly, with the side on which its recorded history shows it."""
+    anomaly = Anomaly(seed.anomaly, (), seed.explanation)
+    if not seed.history:
+        return Sighting(anomaly)
+    try:
+        lines = "\n".join(json.dumps(event) for event in seed.history)
+        history = read_history(lines)
+    except CorruptInputError:
+        return Sighting(anomaly)  # a seed may be cut by hand: what it does not show is not known
+    recorded = next((found for found in judge(history).anomalies if found.name == seed.anomaly), None)
+    return sight(recorded, history) if recorded is not None else Sighting(anomaly)
 
 
 def needed_runs(seed: Seed) -> int:
@@ -90,10 +115,6 @@ def needed_runs(seed: Seed) -> int:
     seen, runs = seed.reproduced
     rate = lower_bound(seen, runs) or 0.01
     return runs_needed(rate)
-
-
-def _shows(trial: Trial, seed: Seed) -> bool:
-    return trial.anomaly(seed.anomaly) is not None
 
 
 def _status(seen: int, runs: int, needed: int) -> Status:

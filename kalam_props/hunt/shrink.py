@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
 from kalam_props.history.reader import read_history
+from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.rates import lower_bound, still_fails
 from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size
@@ -42,17 +43,20 @@ class Rate:
 class Shrunk:
     """The smallest program that still failed, and the trial in which it did.
 
+    `sighting`: what that trial showed; it may have a more telling name than the one discovered.
+    `as_discovered`: the smallest program that failed under the name that was discovered.
     `finished`: every reduction was tried on it; False when the budget ended first.
     """
 
     trial: Trial
-    anomaly: Anomaly
+    sighting: Sighting
+    as_discovered: Program
     tried: int
     seconds: float
     finished: bool
 
 
-def estimate(lab: Lab, program: Program, anomaly: str, *, runs: int = 20, enough: int = 4) -> Rate:
+def estimate(lab: Lab, program: Program, wanted: Sighting, *, runs: int = 20, enough: int = 4) -> Rate:
     """How often a program shows an anomaly; stops early when it is clear that it does.
 
     The run that discovered the failure is left out: it was chosen for having failed.
@@ -61,16 +65,16 @@ def estimate(lab: Lab, program: Program, anomaly: str, *, runs: int = 20, enough
     while done < runs and seen < enough:
         trials = lab.until(program, min(4, runs - done), lambda _: False)
         done += len(trials)
-        seen += sum(trial.anomaly(anomaly) is not None for trial in trials)
+        seen += sum(trial.showing(wanted) is not None for trial in trials)
     return Rate(seen, done)
 
 
-def shrink(lab: Lab, trial: Trial, anomaly: Anomaly, rate: Rate, *, budget_s: float) -> Shrunk:
-    """The smallest program found within the budget that shows the same anomaly."""
+def shrink(lab: Lab, trial: Trial, wanted: Sighting, rate: Rate, *, budget_s: float) -> Shrunk:
+    """The smallest program found within the budget that shows the same anomaly, or a more telling one."""
     reference = max(rate.seen, 1) / max(rate.runs, 1)
-    search = _Search(lab, anomaly.name, reference, time.monotonic() + budget_s, trial)
+    search = _Search(lab, wanted, reference, time.monotonic() + budget_s, trial, trial.program)
     began = time.monotonic()
-    search.improve(cut_to_witness(trial.program, read_history(trial.history), anomaly))
+    search.improve(cut_to_witness(trial.program, read_history(trial.history), wanted.anomaly))
     finished = False
     while not finished and not search.over:
         before = size(search.best.program)
@@ -78,8 +82,8 @@ def shrink(lab: Lab, trial: Trial, anomaly: Anomaly, rate: Rate, *, budget_s: fl
             while search.improve(reduction(search.best.program)):
                 pass
         finished = size(search.best.program) == before and not search.over
-    found = search.best.anomaly(anomaly.name)
-    return Shrunk(search.best, found or anomaly, search.tried, time.monotonic() - began, finished)
+    found = search.best.showing(search.wanted) or wanted
+    return Shrunk(search.best, found, search.as_discovered, search.tried, time.monotonic() - began, finished)
 
 
 def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
@@ -123,10 +127,11 @@ class _Search:
     """The best program so far, and the verdicts on all that were tried."""
 
     lab: Lab
-    anomaly: str
+    wanted: Sighting
     rate: float
     deadline: float
     best: Trial
+    as_discovered: Program
     tried: int = 0
     verdicts: dict[str, bool] = field(factory=dict)
 
@@ -154,12 +159,23 @@ class _Search:
             clear = still_fails(len(failed), len(trials), self.rate)
             self.verdicts[key] = clear if clear is not None else len(failed) > 1
             if self.verdicts[key]:
-                self.best = failed[-1]
+                self._accept(failed)
         return self.verdicts[key]
+
+    def _accept(self, failed: list[Trial]) -> None:
+        """Take a candidate as the best, and the more telling name if it mostly goes by that.
+
+        What was rejected under the old name stays rejected under the new one, which is asked for more.
+        """
+        wanted = majority([trial.sightings for trial in failed], self.wanted)
+        self.best = next(trial for trial in reversed(failed) if trial.showing(wanted) is not None)
+        if wanted.label == self.wanted.label:
+            self.as_discovered = self.best.program
+        self.wanted = wanted
 
     def _decided(self, trials: list[Trial]) -> bool:
         seen = sum(map(self._same, trials))
         return self.over or still_fails(seen, len(trials), self.rate) is not None
 
     def _same(self, trial: Trial) -> bool:
-        return trial.anomaly(self.anomaly) is not None
+        return trial.showing(self.wanted) is not None

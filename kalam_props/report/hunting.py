@@ -57,7 +57,7 @@ def finding_text(finding: Finding, target: str) -> str:
         f"{describe_program(finding.program)}\n\n"
         f"{lanes(read_history(finding.history), finding.anomaly.witness)}\n\n"
         f"reproduced {seen} of {runs} runs, {cost:.2f} s a run{race}\n"
-        f"shrunk from {finding.original} to {finding.program.operations} operations "
+        f"{_other_names(finding)}shrunk from {finding.original} to {finding.program.operations} operations "
         f"in {finding.shrink_s:.0f} s, {finding.shrink_tried} candidates{short}\n"
         f"history    {finding.history}\n"
         f"by hand    sh {script}\n"
@@ -165,6 +165,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "anomaly": finding.anomaly.name,
         "explanation": finding.anomaly.explanation,
+        "discovered_as": list(finding.also),
         "witness": list(finding.anomaly.witness),
         "program": codec.to_json(finding.program),
         "operations": finding.program.operations,
@@ -178,6 +179,10 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "script": str(finding.folder / SCRIPT),
         "history": str(finding.history),
     }
+
+
+def _other_names(finding: Finding) -> str:
+    return f"discovered as {', '.join(finding.also)}\n" if finding.also else ""
 
 
 def _fault_words(finding: Finding) -> str:
