@@ -33,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kalam-cli", metavar="PATH", help="a kalam binary (KALAM_PROPS_KALAM)")
     group.addoption("--kalam-identity", metavar="MODE", help="auto, login, execute-as or token")
     group.addoption("--kalam-driver", metavar="NAME", help="process, session or http")
+    group.addoption(
+        "--kalam-no-gate", action="store_true", help="no gate before the server (KALAM_PROPS_GATE=0)"
+    )
 
 
 def target_options(config: pytest.Config) -> TargetOptions:
@@ -52,7 +55,13 @@ def target_options(config: pytest.Config) -> TargetOptions:
         driver=asked("--kalam-driver", "DRIVER") or "process",
         identity=asked("--kalam-identity", "IDENTITY") or "auto",
         root_password=os.environ.get("KALAM_PROPS_ROOT_PASSWORD"),
+        gate=not config.getoption("--kalam-no-gate") and _switched_on(os.environ.get("KALAM_PROPS_GATE")),
     )
+
+
+def _switched_on(value: str | None) -> bool:
+    """As click reads the variable of a flag for the command line."""
+    return value is None or value.strip().lower() not in ("0", "false", "f", "no", "n", "off")
 
 
 @pytest.fixture(scope="session")

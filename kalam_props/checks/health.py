@@ -53,7 +53,8 @@ def _unanswered(act: Act, *, gate: bool) -> Finding | None:
     error = act.error
     if error is None or (isinstance(act.op, Flush) and error.server_code == SKIPPED):
         return None
-    waited = (act.returned or act.invoked) - act.invoked
+    # From when its request was sent on, where that is known: before that, we may have held it ourselves.
+    waited = (act.returned or act.start) - act.start
     said = f" It said: {error.message}" if error.message else ""
     if error.code == "server":
         return _finding(act, "server-error", f"{words.done(act)}: an error inside of the server.{said}")

@@ -24,7 +24,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 def option(name: str, *declarations: str, **settings: Any) -> Callable[[_Command], _Command]:
     """A click option that can also be given in the environment, as `KALAM_PROPS_` and its name."""
-    variable = "KALAM_PROPS_" + name.removeprefix("--").upper().replace("-", "_")
+    variable = "KALAM_PROPS_" + name.partition("/")[0].removeprefix("--").upper().replace("-", "_")
     return click.option(name, *declarations, envvar=variable, **settings)
 
 
@@ -65,6 +65,12 @@ _TARGET = (
         metavar="NAME[:k=v,…]",
         help="Switch on a fault of the reference server (see `kalam-props faults`); repeatable.",
     ),
+    option(
+        "--gate/--no-gate",
+        default=True,
+        show_default=True,
+        help="A proxy before the server that decides when each request of a program goes on.",
+    ),
     option("--allow-remote", is_flag=True, help="Let a server URL be another machine's."),
 )
 
@@ -73,7 +79,16 @@ def target_options(command: _Command) -> _Command:
     """The options that choose a target; the command takes `target: TargetOptions`."""
 
     def wrapped(**values: Any) -> Any:
-        names = ("server_url", "kalamdb_server", "kalam", "driver", "identity", "faults", "allow_remote")
+        names = (
+            "server_url",
+            "kalamdb_server",
+            "kalam",
+            "driver",
+            "identity",
+            "faults",
+            "gate",
+            "allow_remote",
+        )
         chosen = {name: values.pop(name) for name in names}
         password = os.environ.get(ROOT_PASSWORD)
         return command(target=TargetOptions(**chosen, root_password=password), **values)

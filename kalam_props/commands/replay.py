@@ -14,6 +14,7 @@ from kalam_props.errors import UsageError
 from kalam_props.hunt import replay as replaying
 from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.seeds import SEEDS_FOLDER, find
+from kalam_props.report import hunting
 from kalam_props.targets.opening import TargetOptions, open_run
 
 _COLOURS = {"FIXED": "green", "FAILED": "red", "NOT-REPRODUCED": "yellow", "ERROR": "magenta"}
@@ -41,7 +42,10 @@ def replay(
     folder = make_run_dir(run_dir, "replay")
     with open_run(target, folder) as workspace:
         product = workspace.target.product
-        console.print(f"server {product.name} {product.version}; run {folder}", markup=False, soft_wrap=True)
+        gate = hunting.gate_words(workspace)
+        console.print(
+            f"server {product.name} {product.version}; {gate}; run {folder}", markup=False, soft_wrap=True
+        )
         lab = Lab(workspace, folder / "histories")
         for path in paths:
             result = replaying.replay(lab, path, until_confident=until_confident)

@@ -44,6 +44,9 @@ class HttpDriver:
             token = login(url, credential.user, credential.password or "")
         return HttpConnection(url, token)
 
+    def as_sent(self, sql: str) -> str:
+        return sql
+
     def close(self) -> None:
         """Nothing to end: connections own their sockets."""
 

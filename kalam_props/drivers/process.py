@@ -38,6 +38,9 @@ class ProcessDriver:
         config = program.new_config(self.home)
         return ProcessConnection(self.program, config, self.program.arguments(credential, url, config))
 
+    def as_sent(self, sql: str) -> str:
+        return sql
+
     def close(self) -> None:
         """Nothing to end: connections own their processes."""
 

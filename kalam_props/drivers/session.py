@@ -58,6 +58,9 @@ class SessionDriver:
         """
         return _open_session(self.program, self.home, credential, url)
 
+    def as_sent(self, sql: str) -> str:
+        return one_line(sql)
+
     def close(self) -> None:
         """Nothing to end: connections own their sessions."""
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -14,23 +14,25 @@ from typing import TypeAlias
 from attrs import define, field, frozen
 
 from kalam_props.drivers import sql
-from kalam_props.drivers.protocol import Reply
-from kalam_props.errors import UsageError
+from kalam_props.drivers.protocol import Credential, Reply
+from kalam_props.errors import CancelledError, UsageError
 from kalam_props.execution import flushes
-from kalam_props.execution.session import SessionClient
-from kalam_props.history.events import Header, History, ServerEvent, TableShape
+from kalam_props.execution.aim import Aim
+from kalam_props.execution.arming import NOTHING_ARMED, Announced, Armed, are_requests, arm, segments
+from kalam_props.execution.closing import closing
+from kalam_props.execution.releases import Hot
+from kalam_props.execution.session import SessionClient, open_session
+from kalam_props.execution.settle import Settled, settle
+from kalam_props.history.events import Header, History, Interval, Released, ServerEvent, TableShape
 from kalam_props.history.operations import (
     WRITES,
-    After,
     AwaitFlush,
-    Count,
     Flush,
     Insert,
     Kill,
     Operation,
     Pause,
     Restart,
-    Select,
 )
 from kalam_props.history.reader import read_history
 from kalam_props.history.writer import HistoryWriter
@@ -48,9 +50,10 @@ UNKNOWN_CHECK_INTERVAL_S = 1.5
 
 @frozen
 class Limits:
-    """Deadlines of a run, in seconds."""
+    """Deadlines of a run, in seconds. `stalled_s`: of a request whose answer the program holds back."""
 
     operation_s: float = 10.0
+    stalled_s: float = 0.5
 
 
 @frozen
@@ -76,8 +79,12 @@ def execute(
     path: Path,
     limits: Limits | None = None,
     observe: Observe = lambda _process, _op, _reply: None,
+    aim: Aim | None = None,
 ) -> History:
     """Run a program once and read its history back from `path`.
+
+    Where the target has a gate, requests go through it, and are released as the program says; `aim` says
+    where flushes are expected.
 
     After the program's rounds come the closing ones: `await-flush`, then for every user two scans and a
     count. What is absent there is lost for good; what was absent earlier and is there now was transient.
@@ -90,55 +97,19 @@ def execute(
 
     """
     tables = _create_tables(program, workspace)
-    run: _Run | None = None
     try:
         with HistoryWriter(path, _header(program, workspace, tables)) as writer:
-            run = _Run(workspace, writer, tables, limits or Limits(), observe)
+            run = _Run(workspace, writer, tables, limits or Limits(), observe, aim or Aim())
             try:
                 for round_ in (*program.rounds, *closing(program)):
                     run.round(round_)
                 run.record_flushes()
             finally:
-                run.close()
+                run.leave()
     finally:
         for table in tables.values():
             workspace.drop_table(table.server_name)
     return read_history(path)
-
-
-def closing(program: Program) -> tuple[Round, ...]:
-    """The rounds that end every run: wait for flushes, then two scans and a count of every user."""
-    rounds = []
-    for name in program.tables:
-        first = f"{program.users[0]}/1" if program.users else "u0/1"
-        rounds.append(Round({first: (Step(AwaitFlush(name)),)}))
-        for user in program.users:
-            scan = _whole_table(program, name, user)
-            rounds.append(Round({f"{user}/1": (*scan, *scan, Step(Count(name)))}))
-    return tuple(rounds)
-
-
-def _whole_table(program: Program, name: str, user: str) -> tuple[Step, ...]:
-    """The reads that see every row of a user: one scan, or pages where one answer cannot hold them.
-
-    A shared table has the rows of all its writers.
-    """
-    table = program.tables[name]
-    keys = sorted(
-        key
-        for round_ in program.rounds
-        for session, lane in round_.lanes.items()
-        if table.type == "shared" or user_of(session) == user
-        for step in lane
-        if isinstance(step.op, Insert) and step.op.table == name
-        for row in step.op.rows
-        if isinstance(key := row[table.key_index], int)
-    )
-    if len(keys) < sql.SCAN_LIMIT:
-        return (Step(Select(name)),)
-    page = sql.SCAN_LIMIT - 1
-    starts = [keys[0] - 1, *keys[page - 1 : -1 : page]]
-    return tuple(Step(Select(name, After(start, sql.SCAN_LIMIT))) for start in starts)
 
 
 def _create_tables(program: Program, workspace: Workspace) -> dict[str, Table]:
@@ -158,7 +129,7 @@ def _header(program: Program, workspace: Workspace, tables: dict[str, Table]) ->
         target=target.product,
         client=target.driver.client,
         driver=target.driver.name,
-        gate=False,
+        gate=target.gate is not None,
         program=digest(program),
         tables={name: table.shape for name, table in tables.items()},
         identity=workspace.identity.mode,
@@ -175,10 +146,12 @@ class _Run:
     tables: dict[str, Table]
     limits: Limits
     observe: Observe
+    aim: Aim
     sessions: dict[Session, SessionClient] = field(factory=dict)
     unflushed: dict[str, int] = field(factory=dict)
     wall_offset_ns: int = 0
     lock: threading.Lock = field(factory=threading.Lock)
+    broken: threading.Event = field(factory=threading.Event)
 
     def __attrs_post_init__(self) -> None:
         self.wall_offset_ns = time.time_ns() - self.writer.now()
@@ -189,99 +162,167 @@ class _Run:
 
     def round(self, round_: Round) -> None:
         """All lanes of a round at once; ends when the last has ended."""
-        if len(round_.lanes) == 1:
-            ((session, lane),) = round_.lanes.items()
-            self.lane(session, lane)
+        lanes = [(self.client(session), segments(lane)) for session, lane in round_.lanes.items() if lane]
+        heads = [(client, cut[0]) for client, cut in lanes if are_requests(cut[0])]
+        if len(lanes) == 1:
+            with self.arm(heads) as armed:
+                self.lane(*lanes[0], armed)
             return
-        start = threading.Barrier(len(round_.lanes))
-        pool = ThreadPoolExecutor(len(round_.lanes))
-        try:
-            lanes = [pool.submit(self._lane_at, start, name, lane) for name, lane in round_.lanes.items()]
-            for lane_done in lanes:
-                lane_done.result()
-        except BaseException:
-            self.close()  # cuts short what the other lanes wait for
-            raise
-        finally:
-            pool.shutdown()
+        start = threading.Barrier(len(lanes))
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            try:
+                # A session's client may take long to start, and would be late for its own round.
+                for connected in [pool.submit(self.connect, client, head) for client, head in heads]:
+                    connected.result()
+                with self.arm(heads) as armed:
+                    running = [pool.submit(self.lane_at, start, *lane, armed) for lane in lanes]
+                    for done in as_completed(running):
+                        done.result()
+            except BaseException:
+                self.broken.set()
+                self.close()  # cuts short what the other lanes wait for
+                raise
 
-    def _lane_at(self, start: threading.Barrier, session: Session, lane: tuple[Step, ...]) -> None:
-        client = self.client(session)
+    def lane_at(
+        self, start: threading.Barrier, client: SessionClient, cut: list[tuple[Step, ...]], armed: Armed
+    ) -> None:
         start.wait()
-        for step in lane:
-            self.step(client, step)
+        self.lane(client, cut, armed)
 
-    def lane(self, session: Session, lane: tuple[Step, ...]) -> None:
-        client = self.client(session)
-        for step in lane:
-            self.step(client, step)
+    def lane(self, client: SessionClient, cut: list[tuple[Step, ...]], armed: Armed) -> None:
+        """The segments of a lane in turn; the first, if it is one of requests, was armed with the round."""
+        for number, segment in enumerate(cut):
+            if not are_requests(segment):
+                for step in segment:
+                    self.wait(client, step.op)
+            elif number == 0:
+                self.requests(client, segment, armed)
+            else:
+                with self.arm([(client, segment)]) as alone:
+                    self.requests(client, segment, alone)
 
     def client(self, session: Session) -> SessionClient:
-        with self.lock:
-            if session not in self.sessions:
-                self.sessions[session] = SessionClient(session, self.target.driver, self.target.url)
-            return self.sessions[session]
+        if session not in self.sessions:
+            target = self.target
+            self.sessions[session] = open_session(session, target.driver, target.url, target.gate)
+        return self.sessions[session]
 
-    def step(self, client: SessionClient, step: Step) -> None:
-        """One operation: invocation on disk, request, answer on disk."""
-        op = step.op
-        user = user_of(client.name)
-        self.workspace.raise_if_cancelled()
-        invoked = self.writer.invoke(
-            p=client.process, user=user, op=op, deadline=int(self.limits.operation_s * 1e9)
+    def connect(self, client: SessionClient, head: Sequence[Step]) -> None:
+        for step in head:
+            client.connect(self.credential(client, step.op))
+
+    def arm(self, lanes: Sequence[tuple[SessionClient, Sequence[Step]]]) -> Armed:
+        """Announce to the gate, where there is one, what these sessions are about to ask."""
+        if self.target.gate is None or not lanes:
+            return NOTHING_ARMED
+        with self.lock:
+            hot = {
+                name: Hot(self.unflushed.get(name, 0), table.definition.flush_rows)
+                for name, table in self.tables.items()
+            }
+        return arm(
+            self.target.gate,
+            lanes,
+            lambda client, step: self.target.driver.as_sent(self.text(client, step.op)),
+            lambda step: self.table(step.op).server_name,
+            aim=self.aim,
+            hot=hot,
         )
+
+    def invoke(
+        self, client: SessionClient, op: Operation, deadline_s: float, release: Released | None = None
+    ) -> int:
+        self.workspace.raise_if_cancelled()
+        if self.broken.is_set():
+            raise CancelledError("another lane of the round could not go on")
+        return self.writer.invoke(
+            p=client.process,
+            user=user_of(client.name),
+            op=op,
+            deadline=int(deadline_s * 1e9),
+            release=release,
+        )
+
+    def wait(self, client: SessionClient, op: Operation) -> None:
+        """An operation that is no request: invocation on disk, wait, end on disk."""
+        invoked = self.invoke(client, op, self.limits.operation_s)
         if isinstance(op, Pause):
             time.sleep(op.us / 1e6)
-            self.writer.ok(invoked)
-            return
-        if isinstance(op, AwaitFlush):
+        elif isinstance(op, AwaitFlush):
             self.await_flush(op.table)
-            self.writer.ok(invoked)
-            return
-        if isinstance(op, (Restart, Kill)):
+        elif isinstance(op, (Restart, Kill)):
             self.restart(op)
-            self.writer.ok(invoked)
-            return
+        self.writer.ok(invoked)
+
+    def requests(self, client: SessionClient, segment: Sequence[Step], armed: Armed) -> None:
+        for index, step in enumerate(segment):
+            self.request(client, step, armed.get(client.name, index))
+
+    def request(self, client: SessionClient, step: Step, announced: Announced | None) -> None:
+        """One request: invocation on disk, request, answer on disk."""
+        op = step.op
+        text, credential = self.text(client, op), self.credential(client, op)
+        stalled = announced is not None and step.net is not None and step.net.stall
+        deadline_s = self.limits.stalled_s if stalled else self.limits.operation_s
+        release = None if announced is None else announced.placed.release
+        invoked = self.invoke(client, op, deadline_s, release)
         process = client.process
-        reply = self.request(client, user, op)
-        self.record(client, invoked, op, reply)
+        reply = client.execute(text, credential, deadline_s)
+        settled = settle(reply, None if announced is None else announced.collect())
+        self.record(invoked, op, reply, settled)
+        if settled.spent:
+            client.begin_again()
+            self.notice_death()
         self.observe(process, op, reply)
 
-    def request(self, client: SessionClient, user: str, op: Operation) -> Reply:
+    def text(self, client: SessionClient, op: Operation) -> str:
+        """The SQL of an operation, in the words of whoever speaks for the user."""
+        table = self.table(op)
+        text = sql.render(op, table.qualified, table.definition)
+        if isinstance(op, Flush) or self.workspace.identity.mode != "execute-as":
+            return text
+        return sql.execute_as(text, self.workspace.server_user(user_of(client.name)))
+
+    def credential(self, client: SessionClient, op: Operation) -> Credential:
+        return self.target.root if isinstance(op, Flush) else self.workspace.credential(user_of(client.name))
+
+    def table(self, op: Operation) -> Table:
         table = self.tables.get(getattr(op, "table", ""))
         if table is None:
             raise UsageError(f"{op!r} cannot be run: this target's programs have no such operation")
-        text = sql.render(op, table.qualified, table.definition)
-        if isinstance(op, Flush):
-            return client.execute(text, self.target.root, self.limits.operation_s)
-        credential = self.workspace.credential(user)
-        if self.workspace.identity.mode == "execute-as":
-            text = sql.execute_as(text, self.workspace.server_user(user))
-        return client.execute(text, credential, self.limits.operation_s)
+        return table
 
-    def record(self, client: SessionClient, invoked: int, op: Operation, reply: Reply) -> None:
-        if reply.error is None:
-            table = self.tables[op.table]  # type: ignore[union-attr]  # what was requested has a table
-            answer = sql.interpret(op, reply, table.shape)
+    def record(self, invoked: int, op: Operation, reply: Reply, settled: Settled) -> None:
+        wire = self.on_our_clock(settled.wire)
+        if settled.net is not None:
+            self.writer.net(invoked, settled.net)
+        if settled.error is None:
+            answer = sql.interpret(op, reply, self.table(op).shape)
             self.writer.ok(
                 invoked,
                 affected=answer.affected,
                 rows=answer.rows,
                 count=answer.count,
                 complete=answer.complete,
+                wire=wire,
+                attempts=settled.attempts,
             )
-        elif reply.done is False:
-            self.writer.fail(invoked, reply.error)
+        elif settled.outcome == "fail":
+            self.writer.fail(invoked, settled.error, wire=wire, attempts=settled.attempts)
             return
         else:
-            self.writer.info(invoked, reply.error)
-            client.begin_again()
-            self.notice_death()
+            self.writer.info(invoked, settled.error, wire=wire, attempts=settled.attempts)
         if isinstance(op, WRITES):
             name = str(getattr(op, "table", ""))
             versions = len(op.rows) if isinstance(op, Insert) else 1
             with self.lock:
                 self.unflushed[name] = self.unflushed.get(name, 0) + versions
+
+    def on_our_clock(self, wire: Interval | None) -> Interval | None:
+        if wire is None:
+            return None
+        first, last = wire
+        return self.writer.at(first), None if last is None else self.writer.at(last)
 
     def await_flush(self, name: str) -> None:
         table = self.tables[name]
@@ -302,8 +343,7 @@ class _Run:
         server = self.target.managed
         if server is None:
             raise UsageError("a program with restart or kill needs a server that we started ourselves")
-        for client in self.sessions.values():
-            client.close()
+        self.close()
         if isinstance(op, Kill):
             server.kill()
             self.writer.server(ServerEvent(0, 0, "killed"))
@@ -341,5 +381,10 @@ class _Run:
         return first, first + 999_999
 
     def close(self) -> None:
-        for client in self.sessions.values():
+        """End every connection; a session that goes on opens new ones."""
+        for client in list(self.sessions.values()):
             client.close()
+
+    def leave(self) -> None:
+        for client in self.sessions.values():
+            client.leave()

@@ -96,7 +96,7 @@ class Control:
         )
         round_ = Round(request["round"], schedule)
         for op, entry in enumerate(request["requests"]):
-            watch = Watch(round_, op, entry["sql"], entry["net"])
+            watch = Watch(round_, op, entry["sql"], entry["net"], entry["mark"])
             round_.watches[op] = watch
             round_.sessions[op] = self._sessions.get(entry["session"])
             self._sessions.get(entry["session"]).watches.append(watch)

@@ -162,6 +162,7 @@ class Gate:
                 "after": request.after,
                 "us": request.us,
                 "net": None if request.net is None else _net(request.net),
+                "mark": request.mark,
             }
             for request in plan
         ]
@@ -273,5 +274,6 @@ def _record(answer: dict[str, Any]) -> WireRecord:
         net_done=answer["net_done"],
         error=answer["error"],
         opaque=answer["opaque"],
+        strangers=answer["strangers"],
         retired=answer["retired"],
     )

@@ -28,6 +28,9 @@ class Planned:
     is an offset from the release, the place of the lane's previous request an offset from its answer, and
     `others(plan, place)` a lane that is paused while the others run on. Requests that are due at the same
     time leave in the order of the plan.
+
+    `mark`: text that its SQL has and no other request of its session outside of the plan. A request with the
+    mark that is none of the plan's may be this one, changed by the client (`WireRecord.strangers`).
     """
 
     session: GateSession
@@ -35,6 +38,7 @@ class Planned:
     after: tuple[int, ...] = ()
     us: int = 0
     net: Net | None = None
+    mark: str = ""
 
 
 @frozen
@@ -68,6 +72,8 @@ class WireRecord:
             `delay`, `stall`, `trickle`, `bandwidth`.
         error: the first thing that went wrong.
         opaque: how many requests on its port could not be understood; 0 for every client that speaks HTTP.
+        strangers: how many requests passed on its port that no operation of the plan accounts for, and that
+            have its mark; 0 for every client that leaves the SQL as it is.
         retired: its session's port was closed when it was collected; the session needs a new one.
 
     """
@@ -79,12 +85,13 @@ class WireRecord:
     net_done: str | None
     error: str | None
     opaque: int
+    strangers: int
     retired: bool
 
     @property
     def never_forwarded(self) -> bool:
         """Certain that no server has seen it, or ever will."""
-        return not self.attempts and not self.opaque
+        return not self.attempts and not self.opaque and not self.strangers
 
     @property
     def wire(self) -> Interval | None:

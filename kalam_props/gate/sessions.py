@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 _ACCEPT_AGAIN_NS = 50_000_000
 
+_PORTS_REMEMBERED = 4096
+"""A port is not given out again before so many others were: clients of it have long ended by then.
+
+Not for ever: a night of hunting needs more ports than there are.
+"""
+
 
 class Target:
     """The one server that is forwarded to. `new_tls` makes the TLS of one connection; None: plain TCP."""
@@ -74,7 +80,12 @@ class Port:
             return None
         if not self._open:
             return None
-        return next((watch for watch in self._session.watches if watch.matches(sql)), None)
+        watches = self._session.watches
+        found = next((watch for watch in watches if watch.matches(sql)), None)
+        if found is None:
+            for watch in watches:
+                watch.strangers += watch.mark in sql
+        return found
 
     def count_opaque(self) -> None:
         """A request may have passed that was not understood."""
@@ -129,14 +140,14 @@ class Session:
 
 
 class Sessions:
-    """All open sessions, by number. No port number is ever given out twice."""
+    """All open sessions, by number. No port number is given out again soon."""
 
     def __init__(self, loop: Loop, target: Target) -> None:
         self._loop = loop
         self._target = target
         self._numbers = count(1)
         self._open: dict[int, Session] = {}
-        self._used_ports: set[int] = set()
+        self._used_ports: deque[int] = deque(maxlen=_PORTS_REMEMBERED)
 
     def open(self) -> Session:
         session = Session(next(self._numbers), self._target)
@@ -174,5 +185,5 @@ class Sessions:
             refused.append(listener)
         for taken in refused:
             taken.close()
-        self._used_ports.add(listener.getsockname()[1])
+        self._used_ports.append(listener.getsockname()[1])
         return Port(self._loop, session, listener)

@@ -37,6 +37,7 @@ class Watch:
         "error",
         "finished_ns",
         "forced",
+        "mark",
         "net",
         "net_done",
         "op",
@@ -44,14 +45,16 @@ class Watch:
         "retired",
         "round",
         "sql",
+        "strangers",
     )
 
-    def __init__(self, round_: Round, op: int, sql: str, net: dict[str, object] | None) -> None:
+    def __init__(self, round_: Round, op: int, sql: str, net: dict[str, object] | None, mark: str) -> None:
         self.round = round_
         self.op = op
         self.sql = sql
         self._trimmed = trimmed(sql)
         self.net = net
+        self.mark = mark
         self.attempts: list[Attempt] = []
         self.arrived_ns: int | None = None
         self.due_ns: int | None = None
@@ -60,6 +63,7 @@ class Watch:
         self.net_done: str | None = None
         self.error: str | None = None
         self.opaque = 0
+        self.strangers = 0
         self.collected = False
         self.retired = False
 
@@ -103,6 +107,7 @@ class Watch:
             "net_done": self.net_done,
             "error": self.error,
             "opaque": self.opaque,
+            "strangers": self.strangers,
             "retired": self.retired,
         }
 

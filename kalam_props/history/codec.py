@@ -29,6 +29,7 @@ from kalam_props.history.events import (
     Notify,
     Ok,
     Product,
+    Released,
     ServerEvent,
     TableShape,
 )
@@ -36,6 +37,7 @@ from kalam_props.history.operations import Row
 
 ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 SERVER_EVENTS = ("started", "stopped", "killed", "healthy", "died")
+ANCHORS = ("round", "flush", "previous")
 CHANGES = ("initial", "insert", "update", "delete")
 
 
@@ -247,7 +249,17 @@ def _invoke(i: int, t: int, data: dict[str, Any]) -> Invoke:
         user=_text(data, "user"),
         op=operations.from_json(data),
         deadline=_integer_or_none(data, "deadline"),
+        release=_released(data),
     )
+
+
+def _released(data: dict[str, Any]) -> Released | None:
+    value = data.get("release")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError(f'expected "release" with "anchor" and "us", found {value!r}')
+    return Released(_choice(value, "anchor", ANCHORS), _integer(value, "us"))
 
 
 def _ok(i: int, t: int, data: dict[str, Any]) -> Ok:
@@ -332,6 +344,8 @@ def _invoke_body(event: Invoke) -> dict[str, Any]:
     data = {"e": "invoke", "p": event.p, "user": event.user, **operations.to_json(event.op)}
     if event.deadline is not None:
         data["deadline"] = event.deadline
+    if event.release is not None:
+        data["release"] = {"anchor": event.release.anchor, "us": event.release.us}
     return data
 
 

@@ -77,8 +77,23 @@ class Error:
 
 
 @frozen
+class Released:
+    """What a symbolic release point came to: `us` microseconds after its anchor, as they were aimed at.
+
+    `round`: after the release of the round. `previous`: after the answer before. `flush`: after the request
+    that caused the flush was sent on (a command) or answered (a write).
+    """
+
+    anchor: Literal["round", "flush", "previous"]
+    us: int
+
+
+@frozen
 class Invoke:
-    """`p` invoked `op` as `user` at `t`. `deadline`: nanoseconds until the client gives up."""
+    """`p` invoked `op` as `user` at `t`. `deadline`: nanoseconds until the client gives up.
+
+    `release`: when the gate was to let the request go, where the program says anything about it.
+    """
 
     i: int
     t: int
@@ -86,6 +101,7 @@ class Invoke:
     user: str
     op: Operation
     deadline: int | None = None
+    release: Released | None = None
 
 
 @frozen
@@ -223,6 +239,7 @@ __all__ = [
     "Notify",
     "Ok",
     "Product",
+    "Released",
     "Row",
     "Scalar",
     "ServerEvent",

@@ -27,6 +27,7 @@ from kalam_props.history.events import (
     NetFault,
     Notify,
     Ok,
+    Released,
     ServerEvent,
 )
 from kalam_props.history.operations import Operation, Row
@@ -64,9 +65,21 @@ class HistoryWriter:
         """Nanoseconds since the history began: the clock of `t` and `wire`."""
         return self._clock() - self._start
 
-    def invoke(self, *, p: str, user: str, op: Operation, deadline: int | None = None) -> int:
+    def at(self, moment: int) -> int:
+        """The time in this history of a moment of its clock."""
+        return moment - self._start
+
+    def invoke(
+        self,
+        *,
+        p: str,
+        user: str,
+        op: Operation,
+        deadline: int | None = None,
+        release: Released | None = None,
+    ) -> int:
         """Record that process `p` invokes `op` as `user` now; the number by which its answer refers to it."""
-        line = dump(body(Invoke(i=0, t=0, p=p, user=user, op=op, deadline=deadline)))
+        line = dump(body(Invoke(i=0, t=0, p=p, user=user, op=op, deadline=deadline, release=release)))
         with self._lock:
             i, t = self._append(line)
             self._open[i] = t

@@ -309,7 +309,7 @@ def _seed(lab: Lab, plan: Plan, shrunk: Shrunk, confirmed: Rate) -> seeds.Seed:
         client=f"{target.driver.client.name} {target.driver.client.version}",
         driver=target.driver.name,
         identity=str(lab.workspace.identity),
-        gate=False,
+        gate=target.gate is not None,
         date=datetime.now(UTC).date().isoformat(),
         faults=plan.faults,
         random_seed=plan.random_seed,

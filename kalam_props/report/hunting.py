@@ -27,11 +27,19 @@ def heading(workspace: Workspace, plan: Plan, folder: Path) -> str:
     client = target.driver.client
     return (
         f"server    {target.product.name} {target.product.version}{faults} at {target.url}\n"
-        f"client    {client.name} {client.version}, driver {target.driver.name}, no gate\n"
+        f"client    {client.name} {client.version}, driver {target.driver.name}, {gate_words(workspace)}\n"
         f"identity  {workspace.identity}\n"
         f"machines  {', '.join(plan.machines)}; --seed {plan.random_seed}\n"
         f"run       {folder}"
     )
+
+
+def gate_words(workspace: Workspace) -> str:
+    """Whether there is a gate, and what it can't do here."""
+    gate = workspace.target.gate
+    if gate is None:
+        return "no gate"
+    return "gate" if gate.realtime else "gate (without real-time priority: releases may be milliseconds late)"
 
 
 def verdict(outcome: Outcome, lab: Lab) -> str:
@@ -122,7 +130,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         "client": {"name": target.driver.client.name, "version": target.driver.client.version},
         "driver": target.driver.name,
         "identity": str(lab.workspace.identity),
-        "gate": False,
+        "gate": target.gate is not None,
         "seed": outcome.plan.random_seed,
         "faults": list(outcome.plan.faults),
         "programs": outcome.programs,

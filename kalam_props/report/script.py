@@ -16,7 +16,7 @@ from jinja2 import Environment, StrictUndefined
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.drivers import sql
-from kalam_props.execution.run import closing
+from kalam_props.execution.closing import closing
 from kalam_props.history.events import History, Invoke, Ok
 from kalam_props.history.operations import (
     AwaitFlush,

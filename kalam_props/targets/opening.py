@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from attrs import field, frozen
@@ -16,6 +16,7 @@ from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver
 from kalam_props.drivers.session import session_driver
 from kalam_props.errors import StorageError, TargetError, UsageError
+from kalam_props.gate.handle import Gate
 from kalam_props.reference import parse_fault
 from kalam_props.reference.client import client_command
 from kalam_props.targets import launch
@@ -35,6 +36,7 @@ class TargetOptions:
         kalam: the client's binary; else `kalam` from PATH, else the compatible client.
         faults: faults of the reference server to switch on, as `name` or `name:k=v`.
         root_password: of a server that runs.
+        gate: whether programs' requests go through a gate.
 
     """
 
@@ -46,6 +48,7 @@ class TargetOptions:
     faults: tuple[str, ...] = ()
     allow_remote: bool = False
     root_password: str | None = field(default=None, repr=False)
+    gate: bool = True
 
 
 @contextmanager
@@ -85,9 +88,9 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
         try:
             root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
             admin = HttpDriver().connect(root, url=url)
-            target = Target(url, product, driver, root, admin, server, interval)
             try:
-                yield target
+                with Gate(url) if options.gate else nullcontext() as gate:
+                    yield Target(url, product, driver, root, admin, server, interval, gate)
             finally:
                 admin.close()
         finally:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from kalam_props.drivers.protocol import Connection, Credential, Driver, Reply
 from kalam_props.errors import ServerDiedError, TargetError, UsageError
+from kalam_props.gate.handle import Gate
 from kalam_props.history.events import Product
 from kalam_props.targets.managed import HEALTH_PATH, ManagedServer, product_of
 
@@ -29,6 +30,7 @@ class Target:
         admin: root's own connection, for set-up, job records and cleaning up; not part of any history.
         managed: the server process, when it is ours to stop and kill.
         check_interval_s: how often it looks for tables to flush; None: not known.
+        gate: stands between programs' clients and the server; None: they talk to it directly.
 
     """
 
@@ -39,6 +41,7 @@ class Target:
     admin: Connection = field(repr=False)
     managed: ManagedServer | None = None
     check_interval_s: float | None = None
+    gate: Gate | None = None
     _turns: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def ask(self, sql: str) -> Reply:

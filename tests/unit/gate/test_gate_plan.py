@@ -17,6 +17,7 @@ def record(*attempts: WireAttempt, opaque: int = 0) -> WireRecord:
         net_done=None,
         error=None,
         opaque=opaque,
+        strangers=0,
         retired=False,
     )
 

@@ -1,0 +1,42 @@
+"""The rounds that end every execution: what is absent there is lost for good."""
+
+from __future__ import annotations
+
+from kalam_props.drivers import sql
+from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select
+from kalam_props.programs.model import Program, Round, Step, user_of
+
+
+def closing(program: Program) -> tuple[Round, ...]:
+    """Wait for flushes, then two scans and a count of every user."""
+    rounds = []
+    for name in program.tables:
+        first = f"{program.users[0]}/1" if program.users else "u0/1"
+        rounds.append(Round({first: (Step(AwaitFlush(name)),)}))
+        for user in program.users:
+            scan = _whole_table(program, name, user)
+            rounds.append(Round({f"{user}/1": (*scan, *scan, Step(Count(name)))}))
+    return tuple(rounds)
+
+
+def _whole_table(program: Program, name: str, user: str) -> tuple[Step, ...]:
+    """The reads that see every row of a user: one scan, or pages where one answer cannot hold them.
+
+    A shared table has the rows of all its writers.
+    """
+    table = program.tables[name]
+    keys = sorted(
+        key
+        for round_ in program.rounds
+        for session, lane in round_.lanes.items()
+        if table.type == "shared" or user_of(session) == user
+        for step in lane
+        if isinstance(step.op, Insert) and step.op.table == name
+        for row in step.op.rows
+        if isinstance(key := row[table.key_index], int)
+    )
+    if len(keys) < sql.SCAN_LIMIT:
+        return (Step(Select(name)),)
+    page = sql.SCAN_LIMIT - 1
+    starts = [keys[0] - 1, *keys[page - 1 : -1 : page]]
+    return tuple(Step(Select(name, After(start, sql.SCAN_LIMIT))) for start in starts)

@@ -1,0 +1,99 @@
+"""What symbolic release points come to."""
+
+from __future__ import annotations
+
+import pytest
+
+from kalam_props.execution.aim import Aim, Window
+from kalam_props.execution.releases import Hot, Placed, resolve
+from kalam_props.gate.plan import GateSession, Planned, check
+from kalam_props.history.events import Released
+from kalam_props.history.operations import Flush, Insert, Select
+from kalam_props.programs.model import Release, Step
+
+AIM = Aim(command=Window(400, 2000), policy=Window(1000, 50_000))
+AT_HALF = Release("flush", fraction=0.5)
+
+
+def select(release=None):
+    return Step(Select("t"), release)
+
+
+def insert(rows=1, release=None):
+    return Step(Insert("t", tuple((key,) for key in range(rows))), release)
+
+
+def flush(release=None):
+    return Step(Flush("t"), release)
+
+
+def placed(*lanes, hot=None):
+    return resolve(lanes, AIM, hot or {"t": Hot(0, None)})
+
+
+def test_without_release_points_lanes_begin_together_and_follow_their_answers():
+    """The first of each lane at the round's release, each next one after the answer before."""
+    assert placed([select(), select()], [select()]) == (Placed((), 0), Placed((0,), 0), Placed((), 0))
+
+
+def test_an_offset_from_the_round_or_from_the_answer_before():
+    """`previous` of a lane's first request is the round's release: there is no answer before."""
+    found = placed(
+        [select(Release("previous", 50)), select(Release("previous", 70)), select(Release("round", 900))]
+    )
+    assert found == (
+        Placed((), 50, Released("round", 50)),
+        Placed((0,), 70, Released("previous", 70)),
+        Placed((), 900, Released("round", 900)),
+    )
+
+
+def test_a_flush_command_is_aimed_at_from_the_moment_it_is_sent():
+    """Its own offset, then until the flush begins, then the fraction of its length."""
+    found = placed([flush(Release("round", 100))], [select(AT_HALF)])
+    assert found[1] == Placed((), 100 + 400 + 1000, Released("flush", 1500))
+
+
+def test_a_flush_command_that_waits_for_an_answer_is_waited_for_in_the_same_way():
+    """Both go after the insert before it."""
+    found = placed([insert(), flush()], [select(AT_HALF)])
+    assert found[2] == Placed((0,), 1400, Released("flush", 1400))
+
+
+def test_a_flush_by_row_count_is_aimed_at_from_the_answer_of_the_insert_that_reaches_the_boundary():
+    """Two rows are hot and the policy asks for four: the insert of two makes it due."""
+    found = placed([insert(2)], [select(AT_HALF)], hot={"t": Hot(2, 4)})
+    assert found[1] == Placed((0,), 26_000, Released("flush", 26_000))
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        ([select(AT_HALF)], [insert(2)]),  # no flush is due
+        ([select(AT_HALF), flush()],),  # its own lane has yet to cause it
+        ([flush(AT_HALF)], [select()]),  # the cause itself
+    ],
+)
+def test_without_a_flush_to_aim_at_it_is_the_rounds_release(lanes):
+    """It leaves with the others."""
+    place = next(at for at, step in enumerate(s for lane in lanes for s in lane) if step.release == AT_HALF)
+    found = placed(*lanes, hot={"t": Hot(0, 5)})[place]
+    assert (found.after, found.us) == ((), 0)
+
+
+def test_whatever_is_drawn_can_be_released():
+    """No combination of anchors makes requests wait for each other."""
+    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5)]
+    kinds = [select, insert, flush]
+    for number in range(len(anchors) ** 3 * len(kinds) ** 3):
+        choices = [(number // (12**at)) % 12 for at in range(3)]
+        steps = [kinds[choice % 3](release=anchors[choice // 3]) for choice in choices]
+        for lanes in ([steps[:1], steps[1:]], [steps[:2], steps[2:]], [steps]):
+            found = resolve(lanes, AIM, {"t": Hot(1, 2)})
+            sessions = [GateSession(at, at, "") for at, lane in enumerate(lanes) for _ in lane]
+            check(
+                [
+                    Planned(s, str(at), p.after, p.us)
+                    for at, (s, p) in enumerate(zip(sessions, found, strict=True))
+                ]
+            )
