@@ -44,6 +44,11 @@ DEFAULT_SECONDS = 45.0
 @option("--seed", "random_seed", type=int, metavar="N", help="Draw the same programs as another hunt.")
 @option("--fail-fast", is_flag=True, help="Stop at the first finding.")
 @option(
+    "--no-feedback",
+    is_flag=True,
+    help="Let nothing that was seen change later programs and aims: the same --seed, the same programs.",
+)
+@option(
     "--shrink-time",
     type=click.FloatRange(min=0),
     default=60.0,
@@ -75,6 +80,7 @@ def hunt(
     seconds: float | None,
     random_seed: int | None,
     fail_fast: bool,  # noqa: FBT001  # click passes options by name
+    no_feedback: bool,  # noqa: FBT001  # as above
     shrink_time: float,
     expect: str,
     seeds_dir: Path,
@@ -93,12 +99,13 @@ def hunt(
         seconds=seconds,
         shrink_s=shrink_time,
         fail_fast=fail_fast,
+        feedback=not no_feedback,
         faults=target.faults,
         seeds_folder=seeds_dir,
     )
     console = Console(stderr=as_json, highlight=False)
     with open_run(target, folder) as workspace:
-        lab = Lab(workspace, folder / "histories", expect)
+        lab = Lab(workspace, folder / "histories", expect, feedback=not no_feedback)
         console.print(hunting.heading(workspace, plan, folder), markup=False, soft_wrap=True)
         with progress("programs", programs) as advance:
             listener = Listener(

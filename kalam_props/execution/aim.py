@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import define, field, frozen
 
@@ -33,7 +33,7 @@ class Window:
 class Aim:
     """Where flushes are expected: after a flush command was sent, and after the write that made one due."""
 
-    command: Window = Window(300, 4_000)
+    command: Window = Window(2_000, 3_000)
     policy: Window = Window(0, 60_000)
 
 
@@ -43,10 +43,9 @@ class FlushTimes:
 
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
 
-    def learn(self, histories: Iterable[History]) -> None:
-        """Remember the flushes of these histories."""
-        for history in histories:
-            self._command.extend(_by_command(history))
+    def learn(self, history: History) -> None:
+        """Remember the flushes of a history."""
+        self._command.extend(_by_command(history))
 
     @property
     def aim(self) -> Aim:
@@ -54,7 +53,7 @@ class FlushTimes:
         return Aim(command=_window(self._command) or default.command, policy=default.policy)
 
 
-def _by_command(history: History) -> Iterable[tuple[int, int]]:
+def _by_command(history: History) -> Iterator[tuple[int, int]]:
     """Beginning and length of each flush that a command caused; both in nanoseconds.
 
     A command belongs to the flush that begins next, if no other command was sent before that.

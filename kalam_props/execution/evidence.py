@@ -25,6 +25,8 @@ class Evidence:
         overlapping_pairs: pairs of operations of different processes whose intervals meet.
         cold_reads: reads invoked after rows of their table had gone cold.
         indeterminate: operations without a certain outcome.
+        behind_gate: operations of runs with a gate.
+        wire_times: operations among them that the gate saw sent on.
         asked_for_flush: programs that asked for a flush, by command or by row count.
         flushed: programs among them in which a flush completed.
 
@@ -37,6 +39,8 @@ class Evidence:
     overlapping_pairs: int = 0
     cold_reads: int = 0
     indeterminate: int = 0
+    behind_gate: int = 0
+    wire_times: int = 0
     asked_for_flush: int = 0
     flushed: int = 0
 
@@ -49,6 +53,8 @@ class Evidence:
         """Why these runs show nothing, or None."""
         if self.operations == 0:
             return "no operation was run"
+        if self.behind_gate and not self.wire_times:
+            return "the gate recognised no request of the client (--no-gate runs without it)"
         if self.overlapping_pairs == 0:
             return "no two operations overlapped"
         if self.asked_for_flush and self.flushes == 0:
@@ -76,6 +82,10 @@ def evidence(history: History, *, asked_for_flush: bool) -> Evidence:
             for invoked, table in reads
         ),
         indeterminate=indeterminate,
+        behind_gate=len(spans) if history.header.gate else 0,
+        wire_times=sum(
+            isinstance(event, (Ok, Fail, Info)) and event.wire is not None for event in history.events
+        ),
         asked_for_flush=int(asked_for_flush),
         flushed=int(asked_for_flush and bool(flushes)),
     )

@@ -37,6 +37,7 @@ class Plan:
         machines: by name, taking turns.
         shrink_s: seconds for shrinking one finding, at the most.
         fail_fast: stop at the first finding.
+        feedback: whether what was found decides what later batches are drawn without.
 
     """
 
@@ -46,6 +47,7 @@ class Plan:
     seconds: float | None = None
     shrink_s: float = 60.0
     fail_fast: bool = False
+    feedback: bool = True
     faults: tuple[str, ...] = ()
     seeds_folder: Path = seeds.SEEDS_FOLDER
 
@@ -172,6 +174,7 @@ class _Campaign:
             for name, machine in self.plan.machines.items():
                 if self.over():
                     break
+                self.lab.take_aim()
                 failure = explore(
                     machine,
                     explorer,
@@ -227,7 +230,7 @@ class _Campaign:
 
         Three batches in four avoid what triggers the known findings, where something can be left out.
         """
-        if not self.findings or self.random.random() < 0.25:
+        if not self.plan.feedback or not self.findings or self.random.random() < 0.25:
             return frozenset()
         finding = self.random.choice(self.findings)
         optional = sorted(finding.kinds - {"insert", "select"})

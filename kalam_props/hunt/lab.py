@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Verdict
 from kalam_props.errors import StorageError
+from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
@@ -51,7 +52,10 @@ Enough: TypeAlias = Callable[[list[Trial]], bool]
 
 @define
 class Lab:
-    """Runs and judges programs in one workspace. Thread-safe; counts what was exercised."""
+    """Runs and judges programs in one workspace. Thread-safe; counts what was exercised.
+
+    `feedback`: whether what was learnt of flushes aims at later ones.
+    """
 
     workspace: Workspace
     folder: Path
@@ -59,6 +63,9 @@ class Lab:
     limits: Limits = field(factory=Limits)
     evidence: Evidence = field(factory=Evidence)
     executions: int = 0
+    feedback: bool = True
+    flush_times: FlushTimes = field(factory=FlushTimes)
+    aim: Aim = field(factory=Aim)
     unknown: list[str] = field(factory=list)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
@@ -71,20 +78,28 @@ class Lab:
 
         """
         path = self._new_path(program)
-        history = execute(program, self.workspace, path, self.limits)
+        history = execute(program, self.workspace, path, self.limits, aim=self.aim)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
         with self._lock:
             self.evidence += shown
+            self.flush_times.learn(history)
             self.unknown.extend(verdict.unknown)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings)
+
+    def take_aim(self) -> None:
+        """Aim at flushes as the runs so far say. For between batches of programs, never inside of one."""
+        if self.feedback:
+            with self._lock:
+                self.aim = self.flush_times.aim
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, `PARALLEL` at once, until its trials are `enough`.
 
         Returns the trials in the order in which they ended; those that were under way are among them.
         """
+        self.take_aim()
         side_by_side = 1 if _needs_server_alone(program) else PARALLEL
         ended: list[Trial] = []
         with ThreadPoolExecutor(side_by_side) as pool:

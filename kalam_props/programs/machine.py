@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
@@ -36,7 +36,7 @@ from kalam_props.history.operations import (
     kind,
 )
 from kalam_props.programs import payloads
-from kalam_props.programs.model import Program, Round, Step, TableDef, user_of
+from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef, user_of
 
 TABLE = "t"
 
@@ -105,6 +105,7 @@ class ProgramMachine(RuleBasedStateMachine):
         self.hot = 0
         self.drawn = 0
         self.models: dict[str, UserModel] = {}
+        self.last: tuple[str, int] | None = None
 
     @initialize(users=st.integers(0, 5), sessions=st.integers(0, 3), boundary=st.integers(0, 15))
     def shape(self, users: int, sessions: int, boundary: int) -> None:
@@ -122,14 +123,24 @@ class ProgramMachine(RuleBasedStateMachine):
     def add(self, op: Operation, session: int | str, *, join: bool) -> None:
         """Add a step to the current round (`join`) or to a new one."""
         name = session if isinstance(session, str) else self.session(session)
+        self.last = None
         if kind(op) in self.without:
             return
         if not join or not self.rounds:
             self.rounds.append({})
-        self.rounds[-1].setdefault(name, []).append(Step(op))
+        lane = self.rounds[-1].setdefault(name, [])
+        lane.append(Step(op))
+        self.last = (name, len(lane) - 1)
         self.drawn += 1
         if isinstance(op, (AwaitFlush, Flush)):
             self.hot = 0
+
+    def when(self, release: Release | None, net: Net | None = None) -> None:
+        """Give the step that was added last a release point and a network fault; none if it was left out."""
+        if self.last is not None:
+            session, at = self.last
+            lane = self.rounds[-1][session]
+            lane[at] = evolve(lane[at], release=release, net=net)
 
     def new_round(self) -> None:
         """Begin a round: what is added with `join` from here on runs concurrently."""

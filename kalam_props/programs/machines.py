@@ -21,6 +21,8 @@ from kalam_props.programs.machine import (
     ProgramMachine,
     Size,
 )
+from kalam_props.programs.model import Net
+from kalam_props.programs.moments import MOMENTS, at_flush, in_race
 
 
 class Inserts(ProgramMachine):
@@ -95,9 +97,25 @@ class Action:
     session: int
     key: int
     size: Size
+    moment: int
 
 
-ACTIONS = st.builds(Action, pick=st.integers(0, 11), session=SESSIONS, key=KEYS, size=SIZES)
+NETWORK_FAULTS: st.SearchStrategy[Net] = st.sampled_from(
+    (
+        Net(delay_us=2_000),
+        Net(cut="before-forward"),
+        Net(cut="after-forward"),
+        Net(cut="after-forward"),
+        Net(reset=True),
+        Net(delay_us=50_000),
+        Net(trickle_bytes=64),
+        Net(bandwidth=20_000),
+        Net(stall=True),
+    )
+)
+"""What can happen to one request; the mildest first. A stall costs its deadline, and is rare for it."""
+
+ACTIONS = st.builds(Action, pick=st.integers(0, 11), session=SESSIONS, key=KEYS, size=SIZES, moment=MOMENTS)
 
 
 class Races(ProgramMachine):
@@ -115,14 +133,17 @@ class Races(ProgramMachine):
         lanes = self.user_count * self.session_count
         if flush == "policy":
             self.insert(0, Size(1, 0), join=True)
+        release = in_race if flush == "none" else at_flush
         for at, action in enumerate(actions):
             # Neighbours go to different lanes, so that a race is one even if all drew the same session.
             self.act(action, (action.session + at) % lanes)
+            self.when(release(action.moment))
         if flush == "command":
             # A session of its own: the flush starts when the round does, not behind another operation.
             self.flush_concurrently(lanes)
 
     def act(self, action: Action, session: int) -> None:
+        self.last = None  # an action may find nothing to do
         chosen = self.race_kinds[action.pick % len(self.race_kinds)]
         match chosen:
             case "insert":
@@ -176,12 +197,29 @@ class Updates(Inserts, Writes, Reads, Races):
     race_kinds = ("increment", "update", "get", "select", "delete", "reinsert")
 
 
+class LossyNetwork(Inserts, Reads, Writes, Races):
+    """Connections are cut, answers delayed or withheld: what has no answer was done once, or never."""
+
+    max_users = 2
+    race_kinds = ("insert", "select", "update", "delete", "increment", "get")
+
+    @rule(actions=st.lists(ACTIONS, min_size=1, max_size=3), net=NETWORK_FAULTS)
+    def lose(self, actions: list[Action], net: Net) -> None:
+        """A network fault for the first of a few concurrent operations."""
+        self.new_round()
+        lanes = self.user_count * self.session_count
+        for at, action in enumerate(actions):
+            self.act(action, (action.session + at) % lanes)
+            self.when(in_race(action.moment), net if at == 0 else None)
+
+
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "flush-races": FlushRaces,
         "exact-counts": ExactCounts,
         "isolation": Isolation,
         "updates": Updates,
+        "lossy-network": LossyNetwork,
     }
 )
 """The machines by the name that `--machine` takes, in the order in which a hunt takes turns."""

@@ -114,6 +114,7 @@ def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | No
         ("operations that overlapped a flush", shown.ops_overlapping_flush),
         ("reads after rows had gone cold", shown.cold_reads),
         ("indeterminate operations", shown.indeterminate),
+        ("operations that the gate saw sent on", shown.wire_times if shown.behind_gate else "no gate"),
         ("seconds", f"{outcome.seconds:.1f}"),
         ("MiB resident at the start / at the end", f"{start_mib} / {end_mib}"),
     )
@@ -144,6 +145,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
             "overlapping_pairs": shown.overlapping_pairs,
             "cold_reads": shown.cold_reads,
             "indeterminate": shown.indeterminate,
+            "wire_times": shown.wire_times if shown.behind_gate else None,
             "programs_asking_for_flush": shown.asked_for_flush,
             "programs_with_flush": shown.flushed,
         },

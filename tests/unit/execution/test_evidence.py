@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from attrs import evolve
+
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.history.events import Error as HistoryError
 from kalam_props.history.events import FlushRun, Header, History, Info, Invoke, Ok, Product, TableShape
@@ -71,6 +73,33 @@ def test_no_answer_and_no_certain_answer_are_indeterminate():
         asked_for_flush=False,
     )
     assert shown.indeterminate == 2
+
+
+def test_a_gate_that_saw_nothing_was_no_gate():
+    """Wire times are counted; without any, the run was not what its header says."""
+    gated = history(
+        Invoke(1, 0, "u0/1", "u0", INSERT),
+        Ok(2, 10, 1, affected=1, wire=(2, 8)),
+        Invoke(3, 0, "u0/2", "u0", Count("t")),
+        Ok(4, 11, 3, count=0),
+    )
+    shown = evidence(evolve(gated, header=evolve(HEADER, gate=True)), asked_for_flush=False)
+    assert (shown.behind_gate, shown.wire_times, shown.vacuous) == (2, 1, None)
+    assert "recognised no request" in str(evolve(shown, wire_times=0).vacuous)
+
+
+def test_intervals_on_the_wire_decide_what_overlaps():
+    """Two clients ran at once, but the second request left after the first was answered."""
+    shown = evidence(
+        history(
+            Invoke(1, 0, "u0/1", "u0", INSERT),
+            Invoke(2, 1, "u0/2", "u0", Count("t")),
+            Ok(3, 20, 1, affected=1, wire=(5, 8)),
+            Ok(4, 21, 2, count=1, wire=(9, 12)),
+        ),
+        asked_for_flush=False,
+    )
+    assert shown.overlapping_pairs == 0
 
 
 def test_a_run_without_overlap_or_flush_is_vacuous():
