@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from kalam_props.history.operations import Count, Insert, Select, Update
+from kalam_props.history.operations import Count, Flush, Insert, Select, Update
 from kalam_props.programs.machine import SESSIONS, Size, bind
 from kalam_props.programs.machines import MACHINES, FlushRaces
+from kalam_props.programs.model import Release
 
 QUIET = settings(
     max_examples=150,
@@ -81,6 +82,46 @@ def test_a_tenth_of_payloads_is_awkward(programs):
     values = [row[1] for p in programs for op in steps(p) if isinstance(op, Insert) for row in op.rows]
     awkward = sum(not value.replace(".", "").isalnum() for value in values)
     assert 0 < awkward < len(values) / 5
+
+
+def test_races_with_a_flush_are_released_into_it():
+    """Many of their other requests have a point of the flush; the flush itself leaves with the round."""
+    aimed = others = 0
+    for program in draw(FlushRaces):
+        for r in program.rounds:
+            lanes = [step for lane in r.lanes.values() for step in lane]
+            if r.concurrent and any(isinstance(step.op, Flush) for step in lanes):
+                flush = [step for step in lanes if isinstance(step.op, Flush)]
+                assert all(step.release is None for step in flush)
+                others += len(lanes) - len(flush)
+                aimed += sum(step.release is not None and step.release.anchor == "flush" for step in lanes)
+    assert aimed > others / 5
+
+
+def test_only_the_lossy_network_loses(programs, request):
+    """A network fault makes outcomes open, and checks weaker: it has a machine of its own."""
+    faults = sum(
+        step.net is not None for p in programs for r in p.rounds for lane in r.lanes.values() for step in lane
+    )
+    if request.node.callspec.params["programs"] == "lossy-network":
+        assert len(programs) / 4 < faults < 3 * len(programs)
+    else:
+        assert faults == 0
+
+
+def test_a_step_that_was_left_out_takes_no_release_point_of_another():
+    """`when` is about the step that was just added, if it was."""
+
+    class Timed(FlushRaces):
+        @rule()
+        def timed(self):
+            self.add(Select("t"), 0, join=False)
+            self.add(Count("t"), 0, join=True)
+            self.when(Release(us=77))
+
+    drawn = draw(Timed, without=frozenset({"count"}))
+    released = [step.release for p in drawn for r in p.rounds for lane in r.lanes.values() for step in lane]
+    assert Release(us=77) not in released
 
 
 def test_what_is_left_out_is_not_drawn():
