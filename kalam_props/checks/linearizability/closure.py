@@ -83,7 +83,7 @@ class Closure:
                     if after == state and not blind[k]:
                         continue
                     rest = free & ~bit
-                    if total[k] and goals.lost(after, rest):
+                    if total[k] and goals.lost(after, done | bit, rest):
                         continue
                     freed = self._freed(level, after, k, done | bit, rest, leaving)
                     if after == state and freed == rest:
@@ -169,13 +169,18 @@ class _Goals:
         ]
         self._endless = line.endless
         self._ahead = total[last] and not transitions.blind[last]
+        self._until = 0
         self._anything = self._ahead and not self._look_ahead(line, here)
         if not total[last]:
             self._wanted[last] = 0
         self._changers: list[int] | None = None
 
     def _look_ahead(self, line: Timeline, here: Configuration) -> bool:
-        """Adds what needs a certain state and is invoked before the next such operation returns, if near."""
+        """Adds what needs a certain state and is invoked before the next such operation returns, if near.
+
+        That holds for as long as this next one is owed: `_until` is its bit if it is open already, for then
+        it may be had here, and what is wanted after it is not known.
+        """
         transitions = self._transitions
         if transitions.model.towards is None:
             return False
@@ -188,6 +193,7 @@ class _Goals:
             for k in line.kind[invoked : line.upto[ahead]]:
                 if not transitions.total[k]:
                     self._wanted[k] = 0
+            self._until = line.bit[rank] if rank < invoked else 0
             return True
         return level + _FAR >= len(line.returns)
 
@@ -210,9 +216,9 @@ class _Goals:
                         yield 0, 0 if self._endless & mark else mark, k, -1 - n
                         break
 
-    def lost(self, state: int, free: int) -> bool:
+    def lost(self, state: int, done: int, free: int) -> bool:
         """Whether nothing that is wanted can be had from this state before the next "write"."""
-        if self._anything:
+        if self._anything or self._until & (done | free):
             return False
         transitions = self._transitions
         possible = False
