@@ -1,0 +1,236 @@
+"""The linearizability checker beside Porcupine (Go), the same operations fed to both in one run.
+
+    python benchmarks/linearizability.py [--models register …] [--sizes 100 1000 10000] [--timeout 10]
+
+Needs `go` on the path: the program in `benchmarks/porcupine` is built first. Histories are those of a correct
+store: each operation takes effect at an instant of its interval, and `concurrency` processes have one open
+nearly all the time. In `illegal` ones a single read, after three quarters of the history, shows what cannot
+be there. In `lost` ones every twentieth operation has no answer. Values are `few` (five, written again and
+again) or `unique`. A ratio of 2.0 means that Porcupine needs half of our time; below 1 we are ahead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from kalam_props.checks.linearizability import (
+    UNKNOWN,
+    Model,
+    Operation,
+    cas_register,
+    check_linearizable,
+    key_value,
+    register,
+)
+
+HERE = Path(__file__).parent
+MODELS: dict[str, Model] = {
+    "register": register(0),
+    "cas-register": cas_register(0),
+    "key-value": key_value(),
+}
+KEYS = 8
+FEW = 5
+LOST_EVERY = 20
+NOBODYS = 1_000_003
+REPEATS = 20
+REPEAT_SECONDS = 1.0
+
+
+@frozen
+class Case:
+    """One history: what it is called in the table, its model, and the operations."""
+
+    name: str
+    model: str
+    operations: list[Operation]
+
+
+def history(model: str, size: int, concurrency: int, *, legal: bool, lost: bool, unique: bool) -> Case:
+    """A history with `size` operations; the same for the same arguments."""
+    words = [model, "unique" if unique else "few", f"{size}", f"{concurrency}"]
+    words += ["legal" if legal else "illegal", "lost" if lost else "answered"]
+    rng = random.Random(" ".join(words))
+    spans = _spans(rng, size, concurrency)
+    state: dict[str, object] = {}
+    operations: list[Operation | None] = [None] * size
+    shown: list[tuple[int, str]] = []
+    for number in sorted(range(size), key=lambda n: spans[n][1]):
+        process, _, begin, end = spans[number][0], spans[number][1], spans[number][2], spans[number][3]
+        key = f"k{rng.randrange(KEYS)}" if model == "key-value" else ""
+        call, output = _call(rng, model, number, key, state, unique=unique)
+        silent = lost and rng.randrange(LOST_EVERY) == 0
+        if silent:
+            operations[number] = Operation(process, call, UNKNOWN, begin, None)
+            continue
+        operations[number] = Operation(process, call, output, begin, end)
+        if call[0] in ("read", "get"):
+            shown.append((number, key))
+    complete = [operation for operation in operations if operation is not None]
+    if not legal:
+        _spoil(complete, shown, model, unique=unique)
+    return Case(" ".join(words), model, complete)
+
+
+def _spans(rng: random.Random, size: int, concurrency: int) -> list[tuple[int, int, int, int]]:
+    """Process, instant of effect, invocation and return of each operation; no instant twice."""
+    free = [0] * concurrency
+    spans = []
+    for number in range(size):
+        process = min(range(concurrency), key=free.__getitem__)
+        begin = free[process] + rng.randint(1, 20)
+        end = begin + rng.randint(50, 200)
+        free[process] = end
+        instant = rng.randint(begin, end) * size + number
+        spans.append((process, instant, begin * size, end * size + size))
+    return spans
+
+
+def _call(
+    rng: random.Random, model: str, number: int, key: str, state: dict[str, object], *, unique: bool
+) -> tuple[tuple[object, ...], object]:
+    kind = rng.random()
+    if model == "key-value":
+        text = str(state.get(key, ""))
+        piece = f"<{number}>" if unique else rng.choice("abcde")
+        if kind < 0.4:
+            return ("get", key), text
+        if kind < 0.6:
+            state[key] = piece
+            return ("put", key, piece), None
+        state[key] = text + piece
+        return ("append", key, piece), None
+    value = state.get("", 0)
+    new = number + 1 if unique else rng.randrange(FEW)
+    if kind < 0.4:
+        return ("read",), value
+    if model == "register" or kind < 0.6:
+        state[""] = new
+        return ("write", new), None
+    expected = value if rng.random() < 0.6 else (rng.randrange(number + 1) if unique else rng.randrange(FEW))
+    if expected == value:
+        state[""] = new
+    return ("cas", expected, new), expected == value
+
+
+def _spoil(operations: list[Operation], shown: list[tuple[int, str]], model: str, *, unique: bool) -> None:
+    """One late read shows an old value (where values are unique), or one that nobody ever wrote."""
+    late, key = shown[len(shown) * 3 // 4]
+    wrong: object = "<nobody>" if model == "key-value" else NOBODYS
+    if unique:
+        early = next(n for n, other in shown[len(shown) // 8 :] if other == key)
+        wrong = operations[early].output
+    operations[late] = evolve(operations[late], output=wrong)
+
+
+def for_porcupine(cases: list[Case], timeout: float) -> str:
+    """The same operations as JSON for the Go program."""
+    histories = [
+        {"name": case.name, "model": case.model, "operations": [_plain(o) for o in case.operations]}
+        for case in cases
+    ]
+    return json.dumps({"timeout_ms": int(timeout * 1000), "repeat": REPEATS, "histories": histories})
+
+
+def _plain(operation: Operation) -> dict[str, object]:
+    call: tuple[object, ...] = operation.input  # type: ignore[assignment]
+    data: dict[str, object] = {
+        "process": operation.process,
+        "verb": call[0],
+        "invoked": operation.invoked_ns,
+        "returned": operation.returned_ns,
+    }
+    answered = operation.returned_ns is not None
+    if call[0] in ("get", "put", "append"):
+        data["key"] = call[1]
+        data["text"] = call[2] if call[0] != "get" else ""
+        data["got"] = operation.output if call[0] == "get" and answered else ""
+        return data
+    if call[0] == "write":
+        data["value"] = call[1]
+    elif call[0] == "cas":
+        data |= {"from": call[1], "value": call[2], "swapped": answered and operation.output is True}
+    elif answered:
+        data["read"] = operation.output
+    return data
+
+
+def ours(case: Case, timeout: float) -> tuple[str, float]:
+    """Verdict and the fastest of some runs, in seconds."""
+    best, spent, verdict = float("inf"), 0.0, "unknown"
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        verdict = check_linearizable(MODELS[case.model], case.operations, timeout=timeout).verdict
+        took = time.perf_counter() - began
+        best, spent = min(best, took), spent + took
+        if spent > REPEAT_SECONDS:
+            break
+    return verdict, best
+
+
+def theirs(cases: list[Case], timeout: float) -> dict[str, tuple[str, float]]:
+    """Porcupine's verdicts and times by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        program, data = Path(folder) / "porcupine-bench", Path(folder) / "histories.json"
+        subprocess.run(["go", "build", "-o", program, "."], cwd=HERE / "porcupine", check=True)
+        data.write_text(for_porcupine(cases, timeout))
+        output = subprocess.run([program, data], check=True, capture_output=True, text=True).stdout
+    answers = [json.loads(line) for line in output.splitlines()]
+    return {answer["name"]: (answer["verdict"], answer["ns"] / 1e9) for answer in answers}
+
+
+def main() -> None:
+    """Print a row a history, and what they come to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[5, 10, 50])
+    parser.add_argument("--values", nargs="+", default=["few", "unique"], choices=["few", "unique"])
+    parser.add_argument("--timeout", type=float, default=10, help="seconds a history, for each of the two")
+    options = parser.parse_args()
+    cases = [
+        history(model, size, concurrency, legal=legal, lost=lost, unique=values == "unique")
+        for model in options.models
+        for values in options.values
+        for size in options.sizes
+        for concurrency in options.concurrency
+        for legal in (True, False)
+        for lost in (False, True)
+    ]
+    porcupine = theirs(cases, options.timeout)
+    print(f"{'model values size open':<38}{'':<18}{'ours ms':>10}{'Porcupine ms':>14}{'ratio':>9}  verdicts")
+    ratios, undecided, contradictions = [], [0, 0], 0
+    for case in cases:
+        verdict, seconds = ours(case, options.timeout)
+        other, go_seconds = porcupine[case.name]
+        ratio = seconds / go_seconds
+        undecided[0] += verdict == "unknown"
+        undecided[1] += other == "unknown"
+        contradictions += "unknown" not in (verdict, other) and verdict != other
+        if other != "unknown" or verdict != "unknown":
+            ratios.append((ratio, case.name))
+        times = f"{seconds * 1e3:>10.2f}{go_seconds * 1e3:>14.2f}{ratio:>9.2f}"
+        print(f"{case.name:<56}{times}  {verdict} / {other}")
+    ratios.sort()
+    ahead = sum(ratio <= 1 for ratio, _ in ratios)
+    behind = [f"{ratio:.1f}x {name}" for ratio, name in ratios if ratio > 5]
+    print(
+        f"\n{len(cases)} histories; ahead in {ahead}; undecided within {options.timeout:g} s: "
+        f"ours {undecided[0]}, Porcupine {undecided[1]}; contradictions: {contradictions}"
+    )
+    print(f"median ratio {ratios[len(ratios) // 2][0]:.2f}; worst {ratios[-1][0]:.2f} ({ratios[-1][1]})")
+    print(f"more than 5x behind: {'; '.join(behind) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()
