@@ -88,6 +88,7 @@ def _result(result: FileResult) -> dict[str, Any]:
         "operations": 0 if verdict is None else verdict.operations,
         "anomalies": [] if verdict is None else [_anomaly(anomaly) for anomaly in verdict.anomalies],
         "told": [] if verdict is None else [_anomaly(anomaly) for anomaly in verdict.told],
+        "sessions": [] if verdict is None else [_anomaly(anomaly) for anomaly in verdict.sessions],
         "unknown": [] if verdict is None else list(verdict.unknown),
         "truncated": result.truncated,
         "error": result.error,

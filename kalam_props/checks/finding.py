@@ -14,7 +14,9 @@ class Finding:
         table, user, key: what it is about, where that is one thing.
         witness: the `i` of the operations that prove it, in order.
         words: one paragraph that a reader can follow by hand.
-        quiescent: for counts, whether no other operation was open: then every consistency model forbids it.
+        quiescent: whether no late read can excuse it: for counts, that no other operation was open; for a
+            resurrected row, that it is still there in the end.
+        proven: found with reads relaxed as the profile allows, so that forbids it whatever its name.
         certain: False when it is worth telling and does not prove a fault of the server.
 
     """
@@ -26,4 +28,5 @@ class Finding:
     user: str | None = None
     key: object = None
     quiescent: bool = True
+    proven: bool = False
     certain: bool = True

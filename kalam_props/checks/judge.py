@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from kalam_props.checks import profiles, words
+from kalam_props.checks import profiles, weaker, words
 from kalam_props.checks.acts import acts
 from kalam_props.checks.answers import judge_answers
 from kalam_props.checks.calls import Group, UnsupportedError, group_calls
@@ -17,6 +17,7 @@ from kalam_props.checks.health import crashes, judge_health
 from kalam_props.checks.notifications import judge_notifications
 from kalam_props.checks.orders import find_order
 from kalam_props.checks.rows import Evidence, judge_rows
+from kalam_props.checks.sessions import broken_guarantees
 from kalam_props.checks.snapshots import judge_counts, judge_scans, judge_together
 from kalam_props.checks.verdict import Anomaly, Verdict
 from kalam_props.checks.world import World
@@ -32,13 +33,25 @@ def judge(history: History, *, expect: str = "linearizable") -> Verdict:
 
     """
     profiles.known(expect)
-    findings, unknown = find_anomalies(history)
+    anomalies = find_anomalies(history, expect=expect)
     operations = sum(isinstance(event, Invoke) for event in history.events)
-    return verdict_of(findings, unknown, operations, expect)
+    return verdict_of(anomalies, operations, expect)
 
 
-def find_anomalies(history: History) -> tuple[list[Finding], list[str]]:
-    """Everything that is wrong with a history, and what could not be decided."""
+@frozen
+class Anomalies:
+    """What is wrong with a history: findings, session guarantees that are broken, and what is undecided."""
+
+    findings: tuple[Finding, ...]
+    unknown: tuple[str, ...] = ()
+    sessions: tuple[Finding, ...] = ()
+
+
+def find_anomalies(history: History, *, expect: str) -> Anomalies:
+    """Everything that is wrong with a history, and what could not be decided.
+
+    Where something is, `expect` may ask for less: then what is wrong even so is among it, as `proven`.
+    """
     operations = acts(history.events)
     world = World(history.header.tables)
     writes = index_writes(world, operations)
@@ -52,26 +65,34 @@ def find_anomalies(history: History) -> tuple[list[Finding], list[str]]:
     )
     findings = [*contents.findings, *judge_answers(operations, history.header.tables)]
     unknown: list[str] = []
+    sessions: list[Finding] = []
     for group in group_calls(writes, operations, contents):
         found, why = _judge_group(evidence, group)
         findings += found
         unknown += why
+        if found and expect in weaker.RELAXED:
+            found, why = _judge_group(evidence, weaker.relaxed(group, evidence.acts, expect))
+            findings += [evolve(finding, proven=True) for finding in found]
+            unknown += why
+    if findings:
+        sessions = broken_guarantees(writes, contents, operations)
     findings += judge_notifications(history, writes, operations)
     findings += judge_health(history, operations)
-    return findings, unknown
+    return Anomalies(tuple(findings), tuple(unknown), tuple(sessions))
 
 
-def verdict_of(findings: Iterable[Finding], unknown: Iterable[str], operations: int, expect: str) -> Verdict:
+def verdict_of(found: Anomalies, operations: int, expect: str) -> Verdict:
     """The verdict under a profile. A history without operations proves nothing."""
-    unknown = list(unknown) if operations else ["the history has no operation, so nothing was checked"]
-    merged = _merged(findings)
+    unknown = found.unknown if operations else ("the history has no operation, so nothing was checked",)
+    merged = _merged(found.findings)
     anomalies = tuple(_anomaly(finding) for finding in merged if profiles.counts(finding, expect))
     return Verdict(
         verdict="violated" if anomalies else "unknown" if unknown else "holds",
         operations=operations,
         anomalies=anomalies,
         told=tuple(_anomaly(finding) for finding in merged if not profiles.counts(finding, expect)),
-        unknown=tuple(unknown),
+        sessions=tuple(_anomaly(finding) for finding in found.sessions),
+        unknown=unknown,
     )
 
 
@@ -101,9 +122,13 @@ def _judge_group(evidence: Evidence, group: Group) -> tuple[list[Finding], list[
 
 def _merged(findings: Iterable[Finding]) -> list[Finding]:
     """One finding for each anomaly of a table and user: the smallest, which tells of the others."""
+    findings = list(findings)
+    proven = {(finding.name, finding.table, finding.user) for finding in findings if finding.proven}
     alike: dict[tuple[str, str | None, str | None, bool], list[Finding]] = {}
     for finding in findings:
-        alike.setdefault((finding.name, finding.table, finding.user, finding.certain), []).append(finding)
+        about = (finding.name, finding.table, finding.user)
+        if finding.proven or about not in proven:
+            alike.setdefault((*about, finding.certain), []).append(finding)
     merged = []
     for several in alike.values():
         best = min(several, key=lambda one: (not one.quiescent, len(one.witness), one.witness))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kalam_props.checks import words
 from kalam_props.checks.acts import Act
@@ -70,8 +70,16 @@ def judge_rows(evidence: Evidence, group: Group) -> RowVerdicts:
             verdicts.undecided.add(cell)
         elif accused:
             verdicts.condemned.add(cell)
-            verdicts.findings.extend(_findings(evidence, cell, accused))
+            verdicts.findings.extend(_findings(evidence, cell, accused, _last_read(calls)))
     return verdicts
+
+
+def _last_read(calls: Iterable[Call]) -> int:
+    """The read of a cell that was invoked last."""
+    return max((call for call in calls if _reads(call)), key=lambda call: call.start, default=_NONE).i
+
+
+_NONE = Call(-1, 0, None, ())
 
 
 def by_cell(world: World, group: Group) -> dict[int, list[Call]]:
@@ -188,7 +196,7 @@ def excused(call: Call) -> Call | None:
     return Call(call.i, call.start, call.end, tuple(stages), required=call.required)
 
 
-def _findings(evidence: Evidence, cell: int, accused: list[_Accused]) -> list[Finding]:
+def _findings(evidence: Evidence, cell: int, accused: list[_Accused], last_read: int) -> list[Finding]:
     bad = {one.act.i for one in accused}
     findings: list[Finding] = []
     told: set[str] = set()
@@ -208,6 +216,7 @@ def _findings(evidence: Evidence, cell: int, accused: list[_Accused]) -> list[Fi
                 table=table,
                 user=user or one.act.user,
                 key=evidence.world.key_of(cell),
+                quiescent=name != "resurrected-row" or last_read in bad,
             )
         )
     return findings
@@ -311,7 +320,7 @@ def _name_of_unexpected(evidence: Evidence, cell: int, one: _Accused) -> tuple[s
 def _name_of_wrong_value(
     evidence: Evidence, cell: int, one: _Accused, bad: set[int]
 ) -> tuple[str, list[Act], str]:
-    if one.shown not in _versions(one.before):
+    if not _was_ever_there(evidence.world, one):
         written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
         return "corrupt-row", written[-_MANY:], "no order of its writes gives the row these values"
     act = one.act
@@ -327,6 +336,16 @@ def _name_of_wrong_value(
             f"that was an older version; #{later[-1].i} shows a right one again",
         )
     return "lost-update", [], "that is an older version, and no later read shows a right one"
+
+
+def _was_ever_there(world: World, one: _Accused) -> bool:
+    """Whether some order of the writes gives the row what was shown, at any time before the read was over."""
+    if one.shown not in _versions(one.before):
+        return False
+    earlier = evolve(one.call, start=0)
+    calls = [earlier if call is one.call else call for call in one.before]
+    found = find_order(world, calls)
+    return found.stuck is None or calls[found.stuck] is not earlier
 
 
 def _words(evidence: Evidence, cell: int, one: _Accused, proof: list[Act], why: str) -> str:

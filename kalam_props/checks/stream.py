@@ -16,8 +16,9 @@ from kalam_props.checks.chains import Conflict, ScopeVerdict, judge_columns
 from kalam_props.checks.columns import Columns, NotColumnsError, ScopeColumns, read_columns
 from kalam_props.checks.finding import Finding
 from kalam_props.checks.health import judge_health
-from kalam_props.checks.judge import find_anomalies, judge, verdict_of
+from kalam_props.checks.judge import Anomalies, find_anomalies, judge, verdict_of
 from kalam_props.checks.verdict import Verdict
+from kalam_props.checks.weaker import RELAXED
 from kalam_props.checks.world import Scope
 from kalam_props.history.events import (
     Event,
@@ -70,9 +71,11 @@ def judge_by_columns(path: Path, *, expect: str) -> tuple[Verdict, bool]:
         header, columns = reader.header, read_columns(reader)
         truncated = reader.truncated
     verdicts = [(scope, judge_columns(scope)) for scope in columns.scopes]
-    findings, unknown = _findings(path, header, verdicts)
-    findings += _health(header, columns)
-    return verdict_of(findings, unknown, columns.operations, expect), truncated
+    if expect in RELAXED and any(verdict.verdict == "violated" for _, verdict in verdicts):
+        raise NotColumnsError("judged once more with reads relaxed, which takes the whole history")
+    found = _anomalies(path, header, verdicts)
+    found = evolve(found, findings=(*found.findings, *_health(header, columns)))
+    return verdict_of(found, columns.operations, expect), truncated
 
 
 def _health(header: Header, columns: Columns) -> list[Finding]:
@@ -94,12 +97,11 @@ class _Question:
     """Scans that are kept with these rows."""
 
 
-def _findings(
-    path: Path, header: Header, verdicts: list[tuple[ScopeColumns, ScopeVerdict]]
-) -> tuple[list[Finding], list[str]]:
+def _anomalies(path: Path, header: Header, verdicts: list[tuple[ScopeColumns, ScopeVerdict]]) -> Anomalies:
     question = _Question()
     findings: list[Finding] = []
     unknown: list[str] = []
+    sessions: tuple[Finding, ...] = ()
     left = _WHOLE_TOGETHER
     for scope, verdict in verdicts:
         if verdict.verdict == "holds":
@@ -115,12 +117,13 @@ def _findings(
             counted = [conflict for conflict in verdict.conflicts if conflict.counts]
             findings += [_wrong_count(scope, conflict) for conflict in counted]
     if question.scopes or question.keys:
-        found, why = find_anomalies(_excerpt(path, question))
-        findings += found
-        unknown += why
+        excerpt = find_anomalies(_excerpt(path, question), expect="linearizable")
+        findings += excerpt.findings
+        unknown += excerpt.unknown
+        sessions = excerpt.sessions
     if not findings and not unknown and any(verdict.verdict == "violated" for _, verdict in verdicts):
         unknown.append("a conflict that was found in columns could not be put into words")
-    return findings, unknown
+    return Anomalies(tuple(findings), tuple(unknown), sessions)
 
 
 def _name(header: Header, scope: ScopeColumns) -> Scope:

@@ -40,6 +40,8 @@ class Verdict:
             check could not decide and none was violated.
         anomalies: those that count, most telling first.
         told: anomalies that this profile allows, and that a reader should know of.
+        sessions: the session guarantees (such as `read-your-writes`) that the history proves broken; always
+            with an anomaly that is counted or told.
         unknown: why, for each check that could not decide.
         operations: how many invocations were judged.
 
@@ -49,4 +51,5 @@ class Verdict:
     operations: int
     anomalies: tuple[Anomaly, ...] = ()
     told: tuple[Anomaly, ...] = ()
+    sessions: tuple[Anomaly, ...] = ()
     unknown: tuple[str, ...] = ()

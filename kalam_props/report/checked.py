@@ -62,6 +62,12 @@ def _print_details(console: Console, result: FileResult) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    for broken in result.verdict.sessions:
+        console.print(
+            f"\n{escape(result.file)}: breaks {broken.name}: {escape(broken.explanation)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     for why in result.verdict.unknown:
         console.print(f"\n{escape(result.file)}: unknown: {escape(why)}", highlight=False, soft_wrap=True)
 

@@ -8,6 +8,7 @@ table would have answered. Operations of unknown outcome may come at any later p
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from attrs import evolve, frozen
 
@@ -15,6 +16,7 @@ from kalam_props.history.events import Fail, History, Info, Invoke, Ok, TableSha
 from kalam_props.history.operations import Count, Delete, Get, Increment, Insert, Select, Update
 
 FOREVER = 10**18
+READS = (Select, Get, Count)
 
 
 @frozen
@@ -33,6 +35,15 @@ class Step:
 
 def legal(history: History) -> bool:
     """Whether every scope's operations have a legal order."""
+    return _legal(history, lambda step: step)
+
+
+def legal_with_late_reads(history: History) -> bool:
+    """As `legal`, where a read may show the table as it was at any time up to its end."""
+    return _legal(history, lambda step: evolve(step, start=0) if isinstance(step.op, READS) else step)
+
+
+def _legal(history: History, relaxed: Callable[[Step], Step]) -> bool:
     scopes: dict[tuple, list[list[list[Step]]]] = {}
     answers = {event.of: event for event in history.events if isinstance(event, (Ok, Fail, Info))}
     for event in history.events:
@@ -40,7 +51,9 @@ def legal(history: History) -> bool:
         if isinstance(event, Invoke) and table is not None:
             shape = history.header.tables[table]
             scope = (table, event.user if shape.type == "user" else None)
-            scopes.setdefault(scope, []).append(_stories(event, answers.get(event.i)))
+            stories = _stories(event, answers.get(event.i))
+            stories = [[relaxed(step) for step in story] for story in stories]
+            scopes.setdefault(scope, []).append(stories)
     return all(
         any(
             _some_order(_numbered(stories), history.header.tables[table])
