@@ -13,12 +13,32 @@ from kalam_props.checks.profiles import MOST_TELLING_FIRST
 from kalam_props.history.events import Event, NetFault, Notify, ServerEvent
 
 ANOMALIES = {
-    "foreign-row", "lost-row", "stale-read", "flickering-row", "phantom-row", "duplicate-row",
-    "resurrected-row", "corrupt-row", "torn-batch", "wrong-count", "lost-update", "stale-value", "failed-but-visible",
-    "wrongly-refused", "wrongly-accepted", "wrong-affected", "not-atomic-scan", "lost-after-crash",
-    "missed-notification", "duplicate-notification", "foreign-notification", "reordered-notification",
-    "server-error", "server-died", "hung",
-}  # fmt: skip
+    "foreign-row",
+    "lost-row",
+    "stale-read",
+    "flickering-row",
+    "phantom-row",
+    "duplicate-row",
+    "resurrected-row",
+    "corrupt-row",
+    "torn-batch",
+    "wrong-count",
+    "lost-update",
+    "stale-value",
+    "failed-but-visible",
+    "wrongly-refused",
+    "wrongly-accepted",
+    "wrong-affected",
+    "not-atomic-scan",
+    "lost-after-crash",
+    "missed-notification",
+    "duplicate-notification",
+    "foreign-notification",
+    "reordered-notification",
+    "server-error",
+    "server-died",
+    "hung",
+}
 """The names that reports, seeds and scripts rely on."""
 
 INSERT = "u0/1 0-1 insert 1=a -> ok 1\n"
