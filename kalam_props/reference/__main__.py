@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
             )
         )
     except ImportError as error:
+        if (error.name or "").startswith("kalam_props"):
+            raise  # a broken installation of ours, not a missing extra
         missing = UsageError(f"the reference server needs {error.name}: pip install 'kalam-props[reference]'")
         print(f"Error: {missing}", file=sys.stderr)
         return missing.exit_code

@@ -23,7 +23,7 @@ from kalam_props.reference.parsing import parse_request
 from kalam_props.reference.rate_limit import RateLimit
 from kalam_props.reference.refusals import Refusal
 from kalam_props.reference.roles import ADMINISTRATORS, Caller
-from kalam_props.reference.statements import Parsed, Query
+from kalam_props.reference.statements import Parsed, Query, uses_rows
 from kalam_props.reference.subscriptions import Subscriptions
 from kalam_props.reference.websocket import talk
 
@@ -109,8 +109,9 @@ def _answer_sql(
         try:
             caller = service.auth.caller(authorization)
             service.rate_limit.check(caller.user)
-            service.executor.request_faults.arrive(began)
             sql, statements = _request_of(body)
+            if any(uses_rows(parsed.statement) for parsed in statements):
+                service.executor.request_faults.arrive(began)
             content, streamed = _run_sql(service, caller, statements, began)
         except FailedStatement as failed:
             refusal, number, sql = failed.refusal, failed.number, failed.sql
@@ -129,7 +130,7 @@ def _run_sql(
     results = execute(service.executor, statements, caller, began)
     single = len(statements) == 1 and isinstance(statements[0].statement, Query)
     content = answers.success(results, _ms_since(began), single_select=single)
-    if single:
+    if single and uses_rows(statements[0].statement):
         user = statements[0].as_user or caller.user
         content = service.executor.request_faults.answer(user, content)
     return content, single

@@ -30,6 +30,7 @@ from kalam_props.reference.statements import (
     Rollback,
     TableName,
     Update,
+    uses_rows,
 )
 from kalam_props.reference.system_tables import Server, system_source
 from kalam_props.reference.transactions import PartitionLocks, Transaction
@@ -105,12 +106,12 @@ def acting(executor: Executor, caller: Caller, parsed: Parsed) -> Caller:
         Refusal: the caller may not act as this user.
 
     """
-    if parsed.as_user is None:
-        return executor.request_faults.identity(caller)
-    user = executor.server.database.catalog.active_user(parsed.as_user)
-    target = Caller(parsed.as_user, user.role if user else "user")
-    may_act_as(caller, target)
-    return executor.request_faults.identity(target)
+    actor = caller
+    if parsed.as_user is not None:
+        user = executor.server.database.catalog.active_user(parsed.as_user)
+        actor = Caller(parsed.as_user, user.role if user else "user")
+        may_act_as(caller, actor)
+    return executor.request_faults.identity(actor) if uses_rows(parsed.statement) else actor
 
 
 def query_rows(
@@ -144,7 +145,7 @@ def _alone(
             _run(executor, transaction, actor, parsed, results, written)
             transaction.commit()
         if isinstance(parsed.statement, Insert) and faults.chance("applied-but-refused"):
-            raise duplicate_key(_first_key(executor, parsed.statement), "id")
+            raise _refusal_of(executor, parsed.statement)
     except Refusal as refusal:
         raise FailedStatement(position + 1, parsed.sql, refusal) from None
 
@@ -245,9 +246,11 @@ def _write(
     return writes.insert(database, transaction, table, actor.user, statement, selected)
 
 
-def _first_key(executor: Executor, statement: Insert) -> object:
-    key = executor.server.database.catalog.table(statement.table).key.name
-    return statement.rows[0][statement.columns.index(key)] if statement.rows else 0
+def _refusal_of(executor: Executor, statement: Insert) -> Refusal:
+    """The refusal of an INSERT whose first key is taken (`applied-but-refused`)."""
+    name = executor.server.database.catalog.table(statement.table).key.name
+    given = bool(statement.rows) and name in statement.columns
+    return duplicate_key(statement.rows[0][statement.columns.index(name)] if given else 0, name)
 
 
 def _user_table(name: TableName) -> TableName:

@@ -98,7 +98,7 @@ class HotStore:
     def write_without_log(self, batch: Batch, added: Iterable[tuple[Partition, int]]) -> None:
         """As `write`, but in memory only (`not-durable`)."""
         options = WriteOptions()
-        options.disable_wal(True)
+        options.disable_wal = True  # type: ignore[method-assign, assignment]  # its stub calls it a method
         self._db.write(batch, options)
         self._add(added)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+from kalam_props.reference.column_types import Stored
 from kalam_props.reference.database import Database
+from kalam_props.reference.hot import Version
 from kalam_props.reference.recent_changes import Commit, before
 from kalam_props.reference.tables import Table
 from kalam_props.reference.transactions import Transaction
@@ -24,7 +26,6 @@ def read_stale_rows(database: Database, transaction: Transaction, table: Table, 
         meanwhile = _of_owner(database, table, owner, transaction.arrived, transaction)
         unseen = meanwhile[:-1]
         if unseen:
-            faults.hit("split-scan")
             last = {change.new.key for change in meanwhile[-1].changes}
             rows = before(unseen, (table.id, owner))
             transaction.pretend(table, owner, {key: row for key, row in rows.items() if key not in last})
@@ -39,11 +40,14 @@ def read_stale_index(database: Database, transaction: Transaction, table: Table,
     if not faults.on("stale-index"):
         return
     since = transaction.taken - faults.seconds("stale-index")
-    commits = _of_owner(database, table, owner, since, transaction)
-    updates = {key: row for key, row in before(commits, (table.id, owner)).items() if row is not None}
-    if updates:
-        faults.struck("stale-index", transaction.taken - commits[-1].at)
-        transaction.pretend(table, owner, updates)
+    old: dict[Stored, Version | None] = {}
+    for commit in _of_owner(database, table, owner, since, transaction):
+        for change in commit.changes:
+            if change.kind == "update" and change.new.key not in old:
+                old[change.new.key] = change.old
+                faults.struck("stale-index", transaction.taken - commit.at)
+    if old:
+        transaction.pretend(table, owner, old)
 
 
 def hot_only_count(database: Database, transaction: Transaction, table: Table, owner: str) -> int | None:

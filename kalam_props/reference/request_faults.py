@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 
 from kalam_props.reference.fault_points import FaultPoints
@@ -34,13 +35,13 @@ class RequestFaults:
         """The answer of a SELECT, exchanged with that of another user (`swapped-answers`)."""
         if not self._faults.on("swapped-answers"):
             return content
-        mine = _Answer(user, content)
+        mine = _Answer(user, content, time.perf_counter())
         with self._lock:
             other = self._waiting
             if other is not None and other.user != user:
                 self._waiting = None
                 mine.content, other.content = other.content, mine.content
-                self._faults.hit("swapped-answers")
+                self._faults.struck("swapped-answers", mine.began - other.began)
                 return mine.content
             self._waiting = mine
         self._faults.hold_open("swapped-answers")
@@ -50,7 +51,7 @@ class RequestFaults:
             return mine.content
 
     def arrive(self, at: float) -> None:
-        """Count a request (`error-under-load`).
+        """Count a request that reads or writes rows (`error-under-load`).
 
         Raises:
             Refusal: 500, before anything was done.
@@ -61,15 +62,16 @@ class RequestFaults:
         with self._lock:
             self._arrivals.append(at)
             crowded = len(self._arrivals) == _CROWD
-            length = self._arrivals[-1] - self._arrivals[0]
+            length = max(self._arrivals) - min(self._arrivals)  # threads may come here out of order
         if crowded and length < self._faults.seconds("error-under-load"):
             self._faults.struck("error-under-load", length)
             raise Refusal("Internal error: too many requests at once", status=500, code="INTERNAL_ERROR")
 
 
 class _Answer:
-    """An answer on its way out, and whose it is."""
+    """An answer on its way out, whose it is, and since when."""
 
-    def __init__(self, user: str, content: bytes) -> None:
+    def __init__(self, user: str, content: bytes, began: float) -> None:
         self.user = user
         self.content = content
+        self.began = began

@@ -42,7 +42,8 @@ class StaleCounts:
                 if known[1][0] > refreshed:
                     break
                 known.popleft()
-        faults.hit(FAULT)
+            newest = known[-1][0]
+        faults.struck(FAULT, time.monotonic() - newest)
         return stale
 
     def _remember(self, changes: Sequence[Change]) -> None:

@@ -199,6 +199,13 @@ Statement: TypeAlias = (
 WRITES = (Insert, Update, Delete)
 
 
+def uses_rows(statement: Statement) -> bool:
+    """Whether it reads or writes rows of a table that was created: what faults between requests are about."""
+    if isinstance(statement, Query):
+        return any(namespace not in {"system", "information_schema"} for namespace, _ in statement.tables)
+    return isinstance(statement, WRITES)
+
+
 @frozen
 class Parsed:
     """One statement of a request: its text, whom it runs as (None: the caller), and what it is."""

@@ -209,12 +209,22 @@ class Subscriptions:
         if faults.chance("missed-notification"):
             return
         if faults.on("notification-overtaken") and next(self._told) % 2 == 0:
-            faults.hit("notification-overtaken")
-            threading.Timer(faults.seconds("notification-overtaken"), subscription.send, [message]).start()
+            self._hold_back(subscription, message)
             return
         subscription.send(message)
         if faults.chance("notification-twice"):
             subscription.send(message)
+
+    def _hold_back(self, subscription: Subscription, message: Message) -> None:
+        """Send a message after a window, in which the next ones go out (`notification-overtaken`)."""
+        faults = self._executor.server.database.faults
+        began = time.perf_counter()
+
+        def send() -> None:
+            subscription.send(message)
+            faults.struck("notification-overtaken", time.perf_counter() - began)
+
+        threading.Timer(faults.seconds("notification-overtaken"), send).start()
 
 
 def change_message(subscription: Subscription, change: Change) -> Message:

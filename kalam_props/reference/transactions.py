@@ -121,7 +121,6 @@ class Transaction:
         seq = self._database.hot.sequence.take()
         if kind == "update" and old is not None and (partition, key) in self._ties:
             seq = old.seq - 1
-            self._database.faults.hit("version-tie")
         version = Version(key, seq, kind == "delete", values)
         self._pending.setdefault(partition, {})[key] = version
         self._changes.append(Change(table, owner, kind, version, old))

@@ -84,28 +84,30 @@ def _miss_first_moments(
 
 
 def _tie(database: Database, transaction: Transaction, table: Table, owner: str) -> None:
-    """Rows written a moment ago win against their next version (`version-tie`)."""
+    """Rows written a moment before the request came in win against their next version (`version-tie`)."""
     faults = database.faults
     if faults.on("version-tie"):
-        since = transaction.taken - faults.seconds("version-tie")
-        commits = database.recent.between(table.id, since, transaction.taken)
-        transaction.lose_ties(table, owner, before(commits, (table.id, owner)))
+        since = transaction.arrived - faults.seconds("version-tie")
+        commits = database.recent.between(table.id, since, transaction.arrived)
+        if rows := before(commits, (table.id, owner)):
+            faults.struck("version-tie", transaction.arrived - commits[-1].at)
+            transaction.lose_ties(table, owner, rows)
 
 
 def _collide(database: Database, transaction: Transaction, table: Table, owner: str) -> None:
-    """The next insert takes the place of the row inserted a moment ago (`sequence-collision`)."""
+    """An insert takes the place of the row inserted a moment before it came in (`sequence-collision`)."""
     faults = database.faults
     if not faults.on("sequence-collision"):
         return
-    since = transaction.taken - faults.seconds("sequence-collision")
+    since = transaction.arrived - faults.seconds("sequence-collision")
     inserted = [
         (commit.at, change.new)
-        for commit in database.recent.between(table.id, since, transaction.taken)
+        for commit in database.recent.between(table.id, since, transaction.arrived)
         if commit.partition == (table.id, owner)
         for change in commit.changes
         if change.kind == "insert"
     ]
     if inserted:
         at, version = inserted[-1]
-        faults.struck("sequence-collision", transaction.taken - at)
+        faults.struck("sequence-collision", transaction.arrived - at)
         transaction.displace(table, owner, version)

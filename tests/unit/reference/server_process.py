@@ -41,6 +41,10 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
         self._token = token
 
+    def deadline(self, seconds):
+        """Wait so long for an answer from now on."""
+        self._connection.sock.settimeout(seconds)
+
     def results(self, sql, **body):
         """`results` of a successful request."""
         status, answer = self.post("/v1/api/sql", {"sql": sql, **body})
@@ -86,12 +90,19 @@ class ServerProcess:
     def __init__(self, *arguments, data_dir: Path | None = None, environment=None):
         folder = ["--data-dir", str(data_dir)] if data_dir is not None else []
         variables = {k: v for k, v in os.environ.items() if not k.startswith(("KALAM_PROPS_", "KALAMDB_"))}
+        self._command = [sys.executable, "-m", "kalam_props.reference", "--exit-with-stdin"]
+        self._command += [*arguments, *folder]
+        self._environment = {**variables, **(environment or {"KALAM_PROPS_ROOT_PASSWORD": PASSWORD})}
+        self.start()
+
+    def start(self):
+        """Start it, on its old data if it has a folder; on another port each time."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "kalam_props.reference", "--exit-with-stdin", *arguments, *folder],
+            self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**variables, **(environment or {"KALAM_PROPS_ROOT_PASSWORD": PASSWORD})},
+            env=self._environment,
         )
         line = self.process.stdout.readline()
         if not line:

@@ -1,0 +1,252 @@
+"""For each fault the smallest programs that can show it, written by hand, and the names it may show under.
+
+Every execution ends with reads of everything (`execution.run.closing`), so a loss for good needs no read of
+its own. Where two programs are equally small, both are here. Keys of two users never meet, so an expert
+writes them down as they come; what programs call their users, keys and values makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypeAlias
+
+from attrs import frozen
+
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Count,
+    Delete,
+    Flush,
+    Get,
+    Increment,
+    Insert,
+    Kill,
+    Operation,
+    Restart,
+    Select,
+    Subscribe,
+    Update,
+)
+from kalam_props.programs.model import Program, Round, Step, TableDef
+
+_COLUMNS = (("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT"))
+_Lanes: TypeAlias = dict[str, tuple[Operation, ...]]
+
+_A, _B, _C = "u0/1", "u0/2", "u0/3"
+_OTHER = "u1/1"
+
+
+@frozen
+class Yardstick:
+    """What an expert would hand in for a fault.
+
+    Attributes:
+        minima: the smallest programs known, all with the same number of operations.
+        names: anomalies under which the fault may show itself; others are another bug, or ours.
+
+    """
+
+    minima: tuple[Program, ...]
+    names: frozenset[str]
+
+    @property
+    def operations(self) -> int:
+        return self.minima[0].operations
+
+
+def _program(flush_rows: int | None, *rounds: _Lanes) -> Program:
+    steps = tuple(Round({name: tuple(map(Step, lane)) for name, lane in lanes.items()}) for lanes in rounds)
+    return Program({"t": TableDef(_COLUMNS, "id", flush_rows=flush_rows)}, steps)
+
+
+def _insert(*keys: int) -> Insert:
+    return Insert("t", tuple((key, f"row {key}", 0) for key in keys))
+
+
+_FLUSH, _FLUSHED = Flush("t"), AwaitFlush("t")
+_SCAN, _COUNT, _GET = Select("t"), Count("t"), Get("t", 1)
+_INCREMENT, _UPDATE, _DELETE = Increment("t", 1, "n"), Update("t", 1, {"v": "new"}), Delete("t", 1)
+
+_MISSING = frozenset(
+    {"lost-row", "stale-read", "flickering-row", "wrong-count", "wrong-affected", "not-atomic-scan"}
+    | {"wrongly-accepted", "wrongly-refused", "torn-batch", "lost-update", "stale-value", "resurrected-row"}
+)
+"""Rows, or what was done to them last, that are not there when they should be: an update then changes
+nothing, a second insert is accepted, and a row whose tombstone is missing is back."""
+
+_TOO_MANY = frozenset(
+    {"phantom-row", "failed-but-visible", "wrong-count", "wrongly-refused", "duplicate-row"}
+)
+_FOREIGN = frozenset({"foreign-row"}) | _MISSING | _TOO_MANY
+_OVERWRITTEN = _MISSING | {"duplicate-row"}
+_OLD_VALUE = _MISSING | {"corrupt-row", "failed-but-visible"}
+
+_DURING_A_FLUSH = (
+    _program(1, {_A: (_insert(1), _SCAN)}),
+    _program(1, {_A: (_insert(1), _COUNT)}),
+    _program(1, {_A: (_insert(1), _GET)}),
+)
+_ONE_EACH_COLD = (_program(2, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}),)
+_BATCH_AND_READER = (
+    _program(None, {_A: (_insert(1, 2),), _B: (_SCAN,)}),
+    _program(None, {_A: (_insert(1, 2),), _B: (_COUNT,)}),
+)
+_AFTER_A_KILL = (_program(None, {_A: (_insert(1), Kill())}),)
+
+
+def _then_together(first: Operation, *lanes: Operation) -> Program:
+    """An insert, then lanes of one operation each at the same time."""
+    return _program(None, {_A: (first,)}, dict(zip((_A, _B, _C), ((one,) for one in lanes), strict=False)))
+
+
+_IN_A_FLUSH: dict[str, Yardstick] = {
+    "lost-on-flush": Yardstick(
+        (_program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (_insert(2),)}),), _MISSING
+    ),
+    "boundary-row-dropped": Yardstick((_program(1, {_A: (_insert(1),)}),), _MISSING),
+    "seen-twice": Yardstick(_DURING_A_FLUSH, frozenset({"duplicate-row", "wrong-count"})),
+    "gone-between": Yardstick(_DURING_A_FLUSH, _MISSING),
+    "foreign-flush": Yardstick(_ONE_EACH_COLD, _FOREIGN),
+    "tombstone-dropped": Yardstick((_program(1, {_A: (_insert(1), _FLUSHED, _DELETE)}),), _MISSING),
+    "old-version-flushed": Yardstick(
+        (
+            _program(2, {_A: (_insert(1), _INCREMENT)}),
+            _program(2, {_A: (_insert(1), _UPDATE)}),
+            _program(2, {_A: (_insert(1), _DELETE)}),
+        ),
+        _MISSING,
+    ),
+    "shifted-column": Yardstick(
+        (_program(2, {_A: (_insert(1, 2),)}),), frozenset({"corrupt-row", "stale-value", "lost-update"})
+    ),
+    "hang-at-flush": Yardstick((_program(1, {_A: (_insert(1), _insert(2))}),), frozenset({"hung"})),
+}
+
+_IN_A_READ: dict[str, Yardstick] = {
+    "stale-manifest": Yardstick(_DURING_A_FLUSH[:2], _MISSING),
+    "hot-only-count": Yardstick((_DURING_A_FLUSH[1],), frozenset({"wrong-count"})),
+    "stale-count": Yardstick(
+        (
+            _program(None, {_A: (_insert(1), _COUNT)}),
+            _program(None, {_A: (_insert(1),), _B: (_COUNT,)}),
+        ),
+        frozenset({"wrong-count"}),
+    ),
+    "stale-snapshot": Yardstick(
+        (_program(None, {_A: (_insert(1), _SCAN)}), _program(None, {_A: (_insert(1),), _B: (_SCAN,)})),
+        _MISSING,
+    ),
+    "stale-index": Yardstick(
+        (
+            _program(None, {_A: (_insert(1), _INCREMENT, _GET)}),
+            _program(None, {_A: (_insert(1), _UPDATE, _GET)}),
+            _then_together(_insert(1), _INCREMENT, _GET),
+            _then_together(_insert(1), _UPDATE, _GET),
+        ),
+        _OLD_VALUE,
+    ),
+    "split-scan": Yardstick((_program(None, {_A: (_insert(1), _insert(2)), _B: (_SCAN,)}),), _MISSING),
+    "foreign-file": Yardstick(_ONE_EACH_COLD, _FOREIGN),
+}
+
+_IN_A_WRITE: dict[str, Yardstick] = {
+    "torn-batch": Yardstick(
+        _BATCH_AND_READER, frozenset({"torn-batch", "wrong-count", "not-atomic-scan", "flickering-row"})
+    ),
+    "update-race": Yardstick(
+        (
+            _then_together(_insert(1), _INCREMENT, _INCREMENT),
+            _then_together(_insert(1), _UPDATE, _INCREMENT),
+            _then_together(_insert(1), _DELETE, _INCREMENT),
+            _then_together(_insert(1), _DELETE, _UPDATE),
+        ),
+        _MISSING,
+    ),
+    "insert-race": Yardstick((_program(None, {_A: (_insert(1),), _B: (_insert(1),)}),), _OVERWRITTEN),
+    "delete-race": Yardstick((_then_together(_insert(1), _DELETE, _DELETE),), _OVERWRITTEN),
+    "version-tie": Yardstick(
+        (
+            _program(None, {_A: (_insert(1),), _B: (_INCREMENT,)}),
+            _program(None, {_A: (_insert(1),), _B: (_UPDATE,)}),
+            _program(None, {_A: (_insert(1), _INCREMENT)}),
+            _program(None, {_A: (_insert(1), _UPDATE)}),
+        ),
+        _OLD_VALUE,
+    ),
+    "sequence-collision": Yardstick(
+        (
+            _program(None, {_A: (_insert(1),), _B: (_insert(2),)}),
+            _program(None, {_A: (_insert(1), _insert(2))}),
+        ),
+        _MISSING,
+    ),
+    "keys-not-per-user": Yardstick(
+        (_program(None, {_A: (_insert(1),), _OTHER: (_insert(1),)}),), frozenset({"wrongly-refused"})
+    ),
+    "refused-batch-seen": Yardstick(
+        (
+            _then_together(_insert(1), _insert(1, 2), _SCAN),
+            _then_together(_insert(1), _insert(1, 2), _COUNT),
+        ),
+        _TOO_MANY | {"flickering-row"},
+    ),
+    "applied-but-refused": Yardstick((_program(None, {_A: (_insert(1),)}),), _TOO_MANY),
+}
+
+_BETWEEN_REQUESTS: dict[str, Yardstick] = {
+    "shared-identity": Yardstick(
+        (
+            _program(None, {_A: (_insert(1),), _OTHER: (_insert(1),)}),
+            _program(None, {_A: (_insert(1),), _OTHER: (_SCAN,)}),
+        ),
+        _FOREIGN | {"wrongly-accepted", "server-error"},
+    ),
+    "swapped-answers": Yardstick(
+        (
+            _program(None, {_A: (_insert(1),)}, {_A: (_SCAN,), _OTHER: (_SCAN,)}),
+            _program(None, {_A: (_insert(1),)}, {_A: (_COUNT,), _OTHER: (_COUNT,)}),
+        ),
+        _FOREIGN,
+    ),
+    "error-under-load": Yardstick(
+        (_program(None, {_A: (_SCAN,), _B: (_SCAN,), _C: (_SCAN,)}),), frozenset({"server-error"})
+    ),
+}
+
+_IN_A_RESTART: dict[str, Yardstick] = {
+    "not-durable": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"})),
+    "hot-not-replayed": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"})),
+    "flush-replayed": Yardstick(
+        (_program(2, {_A: (_insert(1, 2), _FLUSHED, _DELETE, Restart())}),), _MISSING
+    ),
+}
+
+_TOLD: dict[str, Yardstick] = {
+    "missed-notification": Yardstick(
+        (_program(None, {_A: (Subscribe("t"), _insert(1))}),), frozenset({"missed-notification"})
+    ),
+    "notification-twice": Yardstick(
+        (_program(None, {_A: (Subscribe("t"), _insert(1))}),), frozenset({"duplicate-notification"})
+    ),
+    "foreign-notification": Yardstick(
+        (_program(None, {_A: (Subscribe("t"),)}, {_OTHER: (_insert(1),)}),),
+        frozenset({"foreign-notification"}),
+    ),
+    "notification-overtaken": Yardstick(
+        (_program(None, {_A: (Subscribe("t"), _insert(1), _INCREMENT)}),),
+        frozenset({"reordered-notification"}),
+    ),
+}
+
+YARDSTICKS: Mapping[str, Yardstick] = MappingProxyType(
+    {
+        **_IN_A_FLUSH,
+        **_IN_A_READ,
+        **_IN_A_WRITE,
+        **_BETWEEN_REQUESTS,
+        **_IN_A_RESTART,
+        **_TOLD,
+    }
+)
+"""One for each fault of the reference server, by its name."""
