@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field, frozen
 
-from kalam_props.history.events import FlushRun, History, Invoke, Ok
-from kalam_props.history.operations import Flush
+from kalam_props.history.events import FlushRun, History, Ok
 
 MEMORY = 200
 """Flushes that are remembered: a machine that gets busy must not be aimed at as if it were not."""
@@ -54,26 +53,19 @@ class FlushTimes:
 
 
 def _by_command(history: History) -> Iterator[tuple[int, int]]:
-    """Beginning and length of each flush that a command caused; both in nanoseconds.
+    """Beginning and length of each flush that a command caused, in nanoseconds.
 
-    A command belongs to the flush that begins next, if no other command was sent before that.
+    The answer to a command names its job: a flush that its row count made due soon after is another one.
     """
-    sent: list[tuple[int, str]] = []
-    invoked = {event.i: event.op for event in history.events if isinstance(event, Invoke)}
-    for event in history.events:
-        if isinstance(event, Ok) and event.wire is not None:
-            op = invoked.get(event.of)
-            if isinstance(op, Flush):
-                sent.append((event.wire[0], op.table))
-    sent.sort()
+    sent = {
+        str(event.results[0].get("job")): event.wire[0]
+        for event in history.events
+        if isinstance(event, Ok) and event.wire is not None and event.results
+    }
     for flush in history.events:
-        if not isinstance(flush, FlushRun) or flush.status != "completed" or not flush.rows:
-            continue
-        ended = flush.ended[0]
-        began = _middle(flush.began)
-        before = [at for at, table in sent if table == flush.table and at <= (flush.began[1] or began)]
-        if before and began - before[-1] < 1_000_000_000:
-            yield began - before[-1], ended - flush.began[0]
+        if isinstance(flush, FlushRun) and flush.job in sent and flush.status == "completed" and flush.rows:
+            began, ended = _middle(flush.began), _middle(flush.ended)
+            yield max(0, began - sent[flush.job]), ended - began
 
 
 def _middle(interval: tuple[int, int | None]) -> int:

@@ -11,11 +11,13 @@ import time
 
 from attrs import frozen
 
+from kalam_props.drivers.protocol import Reply
 from kalam_props.targets.target import Target
 
 POLL_S = 0.004
 _COLUMNS = "job_id, job_type, status, message, created_at, started_at, finished_at"
 _ROWS = re.compile(r"\((\d+) rows")
+_JOB = re.compile(r"Job ID: ([\w-]+)")
 _RUNNING = frozenset({"new", "queued", "running", "retrying"})
 
 
@@ -33,6 +35,12 @@ class Job:
     @property
     def open(self) -> bool:
         return self.status.lower() in _RUNNING
+
+
+def job_of(reply: Reply) -> str | None:
+    """The job that a flush command started, where the answer names it."""
+    found = (_JOB.search(result.message or "") for result in reply.results)
+    return next((match[1] for match in found if match), None)
 
 
 def jobs(target: Target, qualified: str) -> list[Job]:

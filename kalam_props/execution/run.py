@@ -297,6 +297,7 @@ class _Run:
         if settled.net is not None:
             self.writer.net(invoked, settled.net)
         if settled.error is None:
+            job = flushes.job_of(reply) if isinstance(op, Flush) else None
             answer = sql.interpret(op, reply, self.table(op).shape)
             self.writer.ok(
                 invoked,
@@ -304,6 +305,7 @@ class _Run:
                 rows=answer.rows,
                 count=answer.count,
                 complete=answer.complete,
+                results=None if job is None else ({"job": job},),
                 wire=wire,
                 attempts=settled.attempts,
             )

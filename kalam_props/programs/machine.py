@@ -201,6 +201,24 @@ class ProgramMachine(RuleBasedStateMachine):
             model.deleted.append(chosen)
         self.hot += 1
 
+    def on_key(self, kind: str, session: str, key: int) -> None:
+        """One operation on a key, joined to the round; what is left of the row is anybody's guess."""
+        match kind:
+            case "insert":
+                self.add(Insert(TABLE, (self._row(session, key, 0, payloads.PLAIN, 0),)), session, join=True)
+            case "update":
+                value = payloads.payload(payloads.PLAIN, payloads.fingerprint(session, self.drawn, 0))
+                self.add(Update(TABLE, key, {"v": value}), session, join=True)
+            case "increment":
+                self.add(Increment(TABLE, key, "n"), session, join=True)
+            case "delete":
+                self.add(Delete(TABLE, key), session, join=True)
+            case "get":
+                self.add(Get(TABLE, key), session, join=True)
+            case _:
+                raise ValueError(f"{kind!r} is not an operation on a key")
+        self.hot += kind != "get"
+
     def select(self, session: int, *, join: bool = False) -> None:
         self.add(Select(TABLE), session, join=join)
 

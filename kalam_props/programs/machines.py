@@ -169,6 +169,29 @@ class Races(ProgramMachine):
         self.add(Flush(TABLE), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
+CONTENDERS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=3)
+"""Kinds of operations that meet at one row, and their moments."""
+
+
+class Contention(ProgramMachine):
+    """One rule that draws a round in which sessions of one user do something to one row at once."""
+
+    contender_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "get", "delete", "insert")
+
+    @rule(user=SESSIONS, key=KEYS, contenders=CONTENDERS, flush=st.booleans())
+    def contend(self, user: int, key: int, contenders: list[tuple[int, int]], flush: bool) -> None:  # noqa: FBT001
+        """Each in a session of its own, so that all of them are on the wire together."""
+        self.new_round()
+        owner = f"u{user % self.user_count}"
+        chosen = self.key(f"{owner}/1", key)
+        for number, (pick, moment) in enumerate(contenders, 1):
+            kind = self.contender_kinds[pick % len(self.contender_kinds)]
+            self.on_key(kind, f"{owner}/{number}", chosen)
+            self.when(at_flush(moment) if flush else in_race(moment))
+        if flush:
+            self.add(Flush(TABLE), f"{owner}/{len(contenders) + 1}", join=True)
+
+
 class Isolation(Inserts, Reads, Races):
     """Users with the same keys insert, read and flush side by side: nobody sees another's rows."""
 
@@ -182,13 +205,13 @@ class ExactCounts(Inserts, Reads, Flushes, Races):
     race_kinds = ("insert", "count", "select")
 
 
-class FlushRaces(Inserts, Reads, Flushes, Races, Writes):
+class FlushRaces(Inserts, Reads, Flushes, Races, Contention, Writes):
     """Everything that may meet a flush: reads, inserts, updates, deletes, inserts of deleted keys."""
 
     race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
 
 
-class Updates(Inserts, Writes, Reads, Races):
+class Updates(Inserts, Writes, Reads, Races, Contention):
     """Few rows, many writers: updates and increments of the same row, deletes and re-inserts."""
 
     max_users = 2

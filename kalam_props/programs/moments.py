@@ -13,16 +13,16 @@ from kalam_props.programs.model import Release
 MOMENTS = st.integers(0, 31)
 """A moment in a race; 0, the simplest: no release point."""
 
-_OFFSETS_US = (50, 100, 200, 400, 800, 1600, 3200, 6400)
-"""About as long as a statement takes, and windows of races are: from a tenth of a millisecond up."""
+_OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
+"""Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
 _FRACTIONS = 24
 """Steps of a flush at which a request can be released."""
 
 
 def in_race(moment: int) -> Release | None:
-    """Three in four leave with the others: most races want two requests at the same time."""
-    return Release(us=_OFFSETS_US[moment - 24]) if moment >= 24 else None
+    """Half leave with the others, half a little later."""
+    return Release(us=_OFFSETS_US[moment - 16]) if moment >= 16 else None
 
 
 def at_flush(moment: int) -> Release | None:

@@ -81,8 +81,8 @@ async def _not_found(_: Request, __: Exception) -> Response:
 
 
 async def _sql(service: Service, request: Request) -> Response:
-    began = time.perf_counter()
     body = await request.body()
+    began = time.perf_counter()  # it has arrived when its last byte has: a client may take its time with that
     authorization = request.headers.get("authorization")
     loop = asyncio.get_running_loop()
     try:

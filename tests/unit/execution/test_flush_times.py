@@ -12,18 +12,18 @@ HEADER = Header(
 MS = 1_000_000
 
 
-def flushed(*, after_ms, for_ms, sent_ms=10, table="t", status="completed", rows=3):
+def flushed(*, after_ms, for_ms, sent_ms=10, job="FL-1", status="completed", rows=3):
     began = (sent_ms + after_ms) * MS
     return History(
         HEADER,
         (
             Invoke(1, 0, "u0/1", "u0", Flush("t")),
-            Ok(2, 20 * MS, 1, wire=(sent_ms * MS, 12 * MS)),
+            Ok(2, 20 * MS, 1, results=({"job": "FL-1"},), wire=(sent_ms * MS, 12 * MS)),
             FlushRun(
                 3,
                 90 * MS,
-                table,
-                "FL",
+                "t",
+                job,
                 (began, began + 999_999),
                 (began + for_ms * MS, began + for_ms * MS + 999_999),
                 rows=rows,
@@ -52,12 +52,10 @@ def test_few_flushes_are_not_believed():
 
 
 def test_what_was_no_flush_of_the_command_teaches_nothing():
-    """One that failed, moved nothing, was of another table, or began before the command or long after it."""
+    """One that failed, that moved nothing, or that was due by row count and is another job."""
     others = [
         flushed(after_ms=4, for_ms=6, status="failed"),
         flushed(after_ms=4, for_ms=6, rows=0),
-        flushed(after_ms=4, for_ms=6, table="other"),
-        flushed(after_ms=-5, for_ms=6),
-        flushed(after_ms=2000, for_ms=6),
+        flushed(after_ms=4, for_ms=6, job="FL-2"),
     ]
     assert learnt(*others * ENOUGH) == Aim().command
