@@ -152,6 +152,7 @@ class _Run:
     wall_offset_ns: int = 0
     lock: threading.Lock = field(factory=threading.Lock)
     broken: threading.Event = field(factory=threading.Event)
+    restarting: threading.Event = field(factory=threading.Event)
 
     def __attrs_post_init__(self) -> None:
         self.wall_offset_ns = time.time_ns() - self.writer.now()
@@ -345,6 +346,7 @@ class _Run:
         server = self.target.managed
         if server is None:
             raise UsageError("a program with restart or kill needs a server that we started ourselves")
+        self.restarting.set()  # a lane that loses its answer meanwhile must not take this for a crash
         self.close()
         if isinstance(op, Kill):
             server.kill()
@@ -354,11 +356,12 @@ class _Run:
             self.writer.server(ServerEvent(0, 0, "stopped"))
         server.start()
         self.writer.server(ServerEvent(0, 0, "healthy"))
+        self.restarting.clear()
 
     def notice_death(self) -> None:
         """A managed server that ended by itself is a finding, and ends the run."""
         server = self.target.managed
-        if server is not None and not server.running:
+        if server is not None and not self.restarting.is_set() and not server.running:
             self.writer.server(ServerEvent(0, 0, "died", f"exit {server.exit_code()}: {server.log_tail()}"))
             self.target.raise_if_dead(f"while {self.writer.path} was recorded")
 

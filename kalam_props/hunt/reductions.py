@@ -199,6 +199,19 @@ def no_timing(program: Program) -> Iterator[Program]:
         yield without(program, waits)
 
 
+def release_together(program: Program) -> Iterator[Program]:
+    """Each release point and each network fault alone: without it; an offset halved."""
+    for at, session, index in places(program):
+        step = program.rounds[at].lanes[session][index]
+        if step.release is not None:
+            yield _with_step(program, (at, session, index), evolve(step, release=None))
+        if step.net is not None:
+            yield _with_step(program, (at, session, index), evolve(step, net=None))
+        if step.release is not None and step.release.us > 1:
+            halved = evolve(step.release, us=step.release.us // 2)
+            yield _with_step(program, (at, session, index), evolve(step, release=halved))
+
+
 def small_keys(program: Program) -> Iterator[Program]:
     """Keys numbered from 1 in the order in which they first appear."""
     numbers: dict[Scalar, int] = {}
@@ -228,6 +241,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     sequential,
     plain_values,
     no_timing,
+    release_together,
     lower_boundary,
     smaller_batches,
     take_out_of_race,
@@ -247,6 +261,7 @@ def size(program: Program) -> tuple[int, ...]:
     policies = sum(t.flush_rows is not None for t in program.tables.values())
     boundary = sum(t.flush_rows or 0 for t in program.tables.values())
     extras = sum((step.release is not None) + (step.net is not None) for step in steps)
+    offsets = sum(step.release.us for step in steps if step.release is not None)
     waits = len(steps) - program.operations
     keys = sum(_key_size(step.op, program) for step in steps)
     text = sum(len(str(step.op)) for step in steps)
@@ -257,6 +272,7 @@ def size(program: Program) -> tuple[int, ...]:
         users,
         len(program.sessions),
         extras,
+        offsets,
         waits,
         policies,
         boundary,
@@ -311,8 +327,13 @@ def _at(program: Program, place: Place) -> Operation:
 
 def _with(program: Program, place: Place, op: Operation) -> Program:
     at, session, index = place
+    return _with_step(program, place, evolve(program.rounds[at].lanes[session][index], op=op))
+
+
+def _with_step(program: Program, place: Place, step: Step) -> Program:
+    at, session, index = place
     lane = list(program.rounds[at].lanes[session])
-    lane[index] = evolve(lane[index], op=op)
+    lane[index] = step
     changed = Round({**program.rounds[at].lanes, session: tuple(lane)})
     return program.with_rounds((*program.rounds[:at], changed, *program.rounds[at + 1 :]))
 

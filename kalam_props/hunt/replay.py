@@ -75,8 +75,14 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
     except KalamPropsError as error:
         return Replayed(path, "ERROR", seed.anomaly, (0, 0), needed, str(error), known_open=seed.known_open)
     failures = [(trial, seen) for trial in trials if (seen := trial.showing(wanted)) is not None]
-    status = _status(len(failures), len(trials), needed)
+    comparable = not seed.found.gate or lab.workspace.target.gate is not None
+    status = outcome_of(len(failures), len(trials), needed, comparable=comparable)
     message = _message(status, seed, len(failures), len(trials), needed)
+    if not (failures or comparable):
+        message = (
+            f"not seen in {len(trials)} runs, which is no evidence: its rate is one with the gate, and this "
+            "was without (leave out --no-gate)"
+        )
     if failures:
         message = f"{message}: {failures[0][1].anomaly.explanation}"
     told = {seed.anomaly, *(seen.name for _, seen in failures)}
@@ -117,10 +123,14 @@ def needed_runs(seed: Seed) -> int:
     return runs_needed(rate)
 
 
-def _status(seen: int, runs: int, needed: int) -> Status:
+def outcome_of(seen: int, runs: int, needed: int, *, comparable: bool) -> Status:
+    """What `seen` failures in `runs` runs mean, where `needed` without one are evidence of a fix.
+
+    `comparable`: these runs met the races as well as those did from which the rate is known.
+    """
     if seen:
         return "FAILED"
-    return "FIXED" if runs >= needed else "NOT-REPRODUCED"
+    return "FIXED" if comparable and runs >= needed else "NOT-REPRODUCED"
 
 
 def _message(status: Status, seed: Seed, seen: int, runs: int, needed: int) -> str:

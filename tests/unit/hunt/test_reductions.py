@@ -12,7 +12,7 @@ from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size, without
 from kalam_props.programs import codec
 from kalam_props.programs.machine import bind
 from kalam_props.programs.machines import FlushRaces
-from kalam_props.programs.model import Program, Round, Step, TableDef
+from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
 
 TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=5)
 
@@ -92,6 +92,21 @@ def test_greedy_reduction_ends_at_the_smallest_race():
     assert best.users == ("u0",)
     (only,) = best.rounds
     assert sorted(type(lane[0].op).__name__ for lane in only.lanes.values()) == ["Flush", "Insert"]
+
+
+def test_release_points_and_network_faults_go_one_by_one_and_offsets_shrink():
+    """What the failure needs stays, as small as it still fails with; what it does not need goes."""
+    needed, other = Step(Select("t"), Release(us=3000)), Step(Count("t"), Release(us=800), Net(delay_us=5))
+    best = Program({"t": TABLE}, (Round({"u0/1": (needed,), "u0/2": (other,)}),))
+    for _ in range(12):
+        for candidate in reductions.release_together(best):
+            select = candidate.rounds[0].lanes["u0/1"][0].release
+            if size(candidate) < size(best) and select is not None and select.us >= 300:
+                best = candidate
+                break
+    lanes = best.rounds[0].lanes
+    assert lanes["u0/1"][0].release == Release(us=375)
+    assert lanes["u0/2"][0] == Step(Count("t"))
 
 
 def test_keep_and_without_are_complements():
