@@ -1,4 +1,4 @@
-"""Judge a history file of any size: in columns where they hold it, else whole.
+"""Judge a history file of any size: in columns where they hold it, else user by user, else whole.
 
 What columns find is put into words by the general checks, from an excerpt: the rows, reads and scopes in
 question, which is a history like any other. So both ways give the same names, witnesses and sentences.
@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from kalam_props.checks import profiles
 from kalam_props.checks.acts import acts
+from kalam_props.checks.apart import NotApartError, judge_apart
 from kalam_props.checks.chains import Conflict, ScopeVerdict, judge_columns
 from kalam_props.checks.columns import Columns, NotColumnsError, ScopeColumns, read_columns
 from kalam_props.checks.finding import Finding
@@ -36,6 +37,10 @@ from kalam_props.history.reader import HistoryReader, open_history, read_history
 
 _SMALL = 1 << 20
 """Files of fewer bytes are read whole: it is as quick, and the words are complete."""
+_PART = 12 << 20
+"""Longer ones that columns cannot hold are judged in parts of about so many bytes."""
+_PARTS = 200
+_COMPRESSED = 8
 _WHOLE = 4_000
 """Scopes with at most so many operations are put into words whole; of larger ones, an excerpt is."""
 _WHOLE_TOGETHER = 40_000
@@ -55,8 +60,22 @@ def judge_file(path: Path, *, expect: str = "linearizable") -> tuple[Verdict, bo
             return judge_by_columns(path, expect=expect)
         except NotColumnsError:
             pass
+    parts = min(_PARTS, _text_bytes(path) // _PART)
+    if parts > 1:
+        try:
+            found, operations, truncated = judge_apart(path, parts, expect=expect)
+            return verdict_of(found, operations, expect), truncated
+        except NotApartError:
+            pass
     history = read_history(path)
     return judge(history, expect=expect), history.truncated
+
+
+def _text_bytes(path: Path) -> int:
+    """About how long a history is; a compressed one counts for what such text is compressed to."""
+    if not path.exists():
+        return 0
+    return path.stat().st_size * (_COMPRESSED if path.suffix == ".gz" else 1)
 
 
 def judge_by_columns(path: Path, *, expect: str) -> tuple[Verdict, bool]:

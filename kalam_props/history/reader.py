@@ -53,6 +53,11 @@ class HistoryReader:
         self._rules = _Rules(self.header)
 
     def __iter__(self) -> Iterator[Event]:
+        for _, event in self.with_lines():
+            yield event
+
+    def with_lines(self) -> Iterator[tuple[bytes, Event]]:
+        """The events, each with its line."""
         for number, line in self._lines:
             if line.isspace():
                 continue
@@ -64,7 +69,7 @@ class HistoryReader:
                     self.truncated = True
                     return
                 self._corrupt(number, str(error))
-            yield event
+            yield line, event
 
     def raw_lines(self) -> Iterator[bytes]:
         """The lines after the header, for a reader that judges them itself."""
