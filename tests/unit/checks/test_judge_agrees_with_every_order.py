@@ -81,7 +81,7 @@ def test_a_changed_history_is_condemned_exactly_when_no_order_is_legal(seed, sha
     assert verdict.verdict == ("holds" if legal(history) else "violated"), verdict
 
 
-@settings(relaxed, max_examples=300)
+@settings(relaxed, max_examples=150)
 @given(seed=seeds)
 def test_many_operations_at_once_are_still_decided(seed):
     """Wide histories of a correct store hold; the search does not give up on them."""

@@ -221,7 +221,7 @@ ALWAYS = {
 """Names that count under `snapshot` though old states would explain them: what is lost stays lost."""
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(seed=st.integers(0, 2**48), shape=st.sampled_from(SHAPES))
 def test_the_snapshot_profile_agrees_with_every_order_of_late_reads(seed, shape):
     """What no order allows even when reads may be late is violated; what one allows is not, but for loss."""
@@ -239,7 +239,7 @@ def test_the_snapshot_profile_agrees_with_every_order_of_late_reads(seed, shape)
         assert verdict.verdict == "holds"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**48), shape=st.sampled_from(SHAPES))
 def test_a_weaker_profile_never_counts_more_histories(seed, shape):
     """What holds under a profile holds under every weaker one."""

@@ -162,7 +162,7 @@ def _broken(history: History):
     return broken_guarantees(writes, read_contents(writes, operations), operations)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**48), shape=st.sampled_from(SHAPES))
 def test_a_legal_history_breaks_no_guarantee(seed, shape):
     """All of them are part of linearizability; also after a change that leaves the history legal."""

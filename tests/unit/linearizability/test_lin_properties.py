@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from random import Random
 
 import attrs
 import pytest
@@ -24,6 +25,7 @@ from kalam_props.checks.linearizability import (
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lin_oracle import histories, is_legal_order, some_order_is_legal, true_histories
+from lin_store import store_history
 
 small = st.integers(0, 2)
 texts = st.text("ab", max_size=3)
@@ -178,3 +180,34 @@ def test_any_number_of_effects_allows_what_many_effects_allow(operations):
     resent = [attrs.evolve(o, at_most=None if o.input[0] == "write" else 1) for o in operations]
     legal = some_order_is_legal(register(0), resent, endless=4)
     assert check_linearizable(register(0), resent).verdict == ("holds" if legal else "violated")
+
+
+LONG = st.sampled_from([(20, 3), (20, 8), (60, 5), (60, 12)])
+
+
+@pytest.mark.parametrize("model", [cas_register(0), key_value()], ids=["cas-register", "key-value"])
+@settings(max_examples=150, deadline=None)
+@given(seed=st.integers(0, 2**48), shape=LONG)
+def test_longer_histories_of_a_correct_store_are_never_condemned(model, seed, shape):
+    """Where promises let the search skip orders that only show their worth much later."""
+    size, concurrency = shape
+    operations = store_history(Random(seed), model, size=size, concurrency=concurrency)
+    assert check_linearizable(model, operations, timeout=20).verdict in ("holds", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("size", "concurrency", "seed"), [(60, 5, 109), (80, 5, 159), (80, 5, 241), (40, 6, 285)]
+)
+def test_what_a_later_return_asks_for_is_still_to_be_had(size, concurrency, seed):
+    """Once condemned: the next answer was had in the same step as a put, and the one after it forgotten."""
+    operations = store_history(Random(seed), key_value(), size=size, concurrency=concurrency)
+    assert check_linearizable(key_value(), operations).verdict == "holds"
+
+
+@pytest.mark.nightly
+def test_longer_histories_of_a_correct_store_hold_all_night():
+    """The same with a hundred times as many."""
+    for seed in range(15_000):
+        for model in (cas_register(0), key_value()):
+            operations = store_history(Random(seed), model, size=80, concurrency=3 + seed % 6)
+            assert check_linearizable(model, operations, timeout=20).verdict != "violated", seed
