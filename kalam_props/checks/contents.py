@@ -71,12 +71,13 @@ def _inner_claim(
     if not isinstance(op, (Select, Get, Count)):
         return None
     rows, count = result.get("rows"), result.get("count")
+    shown = rows if isinstance(rows, (list, tuple)) else None  # from a file, or from the run itself
     width = len(writes.world.tables[op.table].columns)
     answer = Ok(
         i=act.i,
         t=act.invoked,
         of=act.i,
-        rows=tuple(tuple(row) for row in rows if len(row) == width) if isinstance(rows, list) else None,
+        rows=None if shown is None else tuple(tuple(row) for row in shown if len(row) == width),
         count=count if isinstance(count, int) else None,
         complete=result.get("complete") is not False,
     )

@@ -227,5 +227,8 @@ def _of_transaction(op: Txn, reply: Reply, shape: TableShape) -> tuple[dict[str,
         if result is None:
             raise TargetError(f"the transaction's answer has no result for its {type(inner).__name__}")
         answer = _of_read(inner, result, shape)
-        answers.append({"count": answer.count} if isinstance(inner, Count) else {"rows": answer.rows})
+        if isinstance(inner, Count):
+            answers.append({"count": answer.count})
+        else:  # a full page says nothing of the rows that it lacks
+            answers.append({"rows": answer.rows} | ({} if answer.complete else {"complete": False}))
     return tuple(answers)

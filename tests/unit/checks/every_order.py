@@ -13,7 +13,7 @@ from collections.abc import Callable
 from attrs import evolve, frozen
 
 from kalam_props.history.events import Fail, History, Info, Invoke, Ok, TableShape
-from kalam_props.history.operations import Count, Delete, Get, Increment, Insert, Select, Update
+from kalam_props.history.operations import Count, Delete, Get, Increment, Insert, Select, Txn, Update
 
 FOREVER = 10**18
 READS = (Select, Get, Count)
@@ -33,6 +33,21 @@ class Step:
     after: int | None = None
 
 
+@frozen
+class View:
+    """What the reads of a transaction saw at one instant, besides its own writes."""
+
+    ops: tuple
+    results: tuple[dict, ...]
+
+
+@frozen
+class Commit:
+    """The writes of a transaction."""
+
+    ops: tuple
+
+
 def legal(history: History) -> bool:
     """Whether every scope's operations have a legal order."""
     return _legal(history, lambda step: step)
@@ -47,7 +62,7 @@ def _legal(history: History, relaxed: Callable[[Step], Step]) -> bool:
     scopes: dict[tuple, list[list[list[Step]]]] = {}
     answers = {event.of: event for event in history.events if isinstance(event, (Ok, Fail, Info))}
     for event in history.events:
-        table = getattr(getattr(event, "op", None), "table", None)
+        table = _table(getattr(event, "op", None))
         if isinstance(event, Invoke) and table is not None:
             shape = history.header.tables[table]
             scope = (table, event.user if shape.type == "user" else None)
@@ -61,6 +76,10 @@ def _legal(history: History, relaxed: Callable[[Step], Step]) -> bool:
         )
         for (table, _), operations in scopes.items()
     )
+
+
+def _table(op) -> str | None:
+    return op.ops[0].table if isinstance(op, Txn) else getattr(op, "table", None)
 
 
 def _numbered(stories: tuple[list[Step], ...]) -> list[Step]:
@@ -90,6 +109,8 @@ def _stories(invoke: Invoke, answer) -> list[list[Step]]:
 
 def _steps(invoke: Invoke, answer) -> list[Step]:
     op = invoke.op
+    if isinstance(op, Txn):
+        return _transaction(op, invoke, answer)
     write = isinstance(op, (Insert, Update, Increment, Delete))
     start, end = invoke.t, FOREVER
     if answer is not None:
@@ -112,6 +133,18 @@ def _steps(invoke: Invoke, answer) -> list[Step]:
     if answer.error.code in ("duplicate-key", "not-found"):
         return [Step(op, start, end, must=True, claims=True, refused=answer.error.code)]
     return []
+
+
+def _transaction(op: Txn, invoke: Invoke, answer) -> list[Step]:
+    commit = Commit(op.ops)
+    if answer is None or isinstance(answer, Info) or answer.attempts > 1:
+        times = 1 if answer is None else answer.attempts
+        return [Step(commit, invoke.t, FOREVER, must=False, claims=False) for _ in range(times)]
+    if isinstance(answer, Fail):
+        return []
+    start, end = (invoke.t, answer.t) if answer.wire is None else answer.wire
+    view = Step(View(op.ops, answer.results), start, end, must=True, claims=True)
+    return [view, Step(commit, start, end, must=True, claims=False, after=0)]
 
 
 def _statements(op, start: int, end: int, *, must: bool, answer) -> list[Step]:
@@ -155,6 +188,15 @@ def _some_order(steps: list[Step], shape: TableShape) -> bool:
 def _apply(step: Step, rows: dict, columns: tuple[str, ...], key: int) -> dict | None:
     """The table after a step, or None when a plain table would have answered something else."""
     op, answer = step.op, step.answer
+    if isinstance(op, View):
+        return rows if _view_is_right(op, dict(rows), columns, key) else None
+    if isinstance(op, Commit):
+        for inner in op.ops:
+            if not isinstance(inner, READS):
+                rows = _write(Step(inner, 0, 0, must=True, claims=False), rows, columns, key)
+            if rows is None:
+                return None
+        return rows
     if isinstance(op, Select):
         return rows if _scan_is_right(op, answer, rows, key) else None
     if isinstance(op, Get):
@@ -168,6 +210,19 @@ def _apply(step: Step, rows: dict, columns: tuple[str, ...], key: int) -> dict |
         right = there or repeated if step.refused == "duplicate-key" else not there
         return rows if right else None
     return _write(step, rows, columns, key)
+
+
+def _view_is_right(view: View, rows: dict, columns: tuple[str, ...], key: int) -> bool:
+    for op, result in zip(view.ops, view.results, strict=True):
+        if isinstance(op, Insert):  # whether its keys are free is decided at the commit
+            rows = {**rows, **{row[key]: row for row in op.rows}}
+        elif isinstance(op, READS):
+            answer = Ok(0, 0, 0, rows=result.get("rows"), count=result.get("count"))
+            if _apply(Step(op, 0, 0, must=True, claims=True, answer=answer), rows, columns, key) is None:
+                return False
+        else:
+            rows = _write(Step(op, 0, 0, must=True, claims=False), rows, columns, key)
+    return True
 
 
 def _scan_is_right(op: Select, answer, rows: dict, key: int) -> bool:

@@ -109,6 +109,20 @@ def _value_swapped(random: Random, place: Place) -> Event:
     return evolve(place.event, rows=tuple(rows))
 
 
+def _read_inside(place: Place) -> bool:
+    return _answered(place) and any(result.get("rows") for result in place.event.results or ())
+
+
+def _row_dropped_inside(random: Random, place: Place) -> Event:
+    """A read of a transaction shows a row less."""
+    results = list(place.event.results)
+    at = random.choice([n for n, result in enumerate(results) if result.get("rows")])
+    rows = list(results[at]["rows"])
+    rows.pop(random.randrange(len(rows)))
+    results[at] = {**results[at], "rows": tuple(rows)}
+    return evolve(place.event, results=tuple(results))
+
+
 def _inserts(history: History) -> list[Insert]:
     ops = [event.op for event in history.events if isinstance(event, Invoke)]
     return [op for op in ops if isinstance(op, Insert)]
@@ -158,6 +172,7 @@ def _accepted(_: Random, place: Place) -> Event:
 _WRITES = (Insert, Update, Increment, Delete)
 _CHANGES: dict[str, tuple[Callable[[Place], bool], Callable[[Random, Place], Event]]] = {
     "row dropped": (_rows, _row_dropped),
+    "row dropped inside of a transaction": (_read_inside, _row_dropped_inside),
     "row added": (_read, _row_added),
     "value swapped": (_rows, _value_swapped),
     "count changed": (_counted, _count_changed),

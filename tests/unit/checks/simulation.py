@@ -21,6 +21,7 @@ from kalam_props.history.operations import (
     Insert,
     Operation,
     Select,
+    Txn,
     Update,
 )
 
@@ -57,12 +58,16 @@ def _plan(random, operations, processes, keys, users, lost_answers, only) -> lis
         lost = random.random() < lost_answers
         entry = {"p": p, "op": op, "start": start, "end": end, "lost": lost}
         statements = len(op.statements) if isinstance(op, Insert) and op.statements else 1
+        if isinstance(op, Txn):
+            statements = 2  # its snapshot and its commit
         if lost:
             generation[base] += 1
             points = sorted(random.randint(start, end + 20) for _ in range(statements))
             entry["points"] = (
                 [point for point in points if random.random() < 0.7] if statements == 1 else points
             )
+            if isinstance(op, Txn) and random.random() < 0.3:
+                entry["points"] = []
         else:
             entry["points"] = sorted(random.randint(start, end) for _ in range(statements))
         plan.append(entry)
@@ -87,6 +92,10 @@ def _operation(random: Random, n: int, keys: int, only: tuple[str, ...] | None) 
         "flush",
     )
     kind = random.choice(kinds)
+    if kind == "txn":
+        inner = ("insert", "insert", "update", "increment", "delete", "select", "get", "count")
+        ops = [_operation(random, 100 * n + k, keys, inner) for k in range(random.randint(2, 3))]
+        return Txn(tuple(evolve(op, table="t") for op in ops))
     table = "s" if random.random() < 0.1 else "t"
     key = random.randrange(keys)
     if kind == "insert":
@@ -126,15 +135,21 @@ def _run(random: Random, plan: list[dict]) -> list[Done]:
     for _, _, number, statement in effects:
         entry = plan[number]
         op = entry["op"]
-        user = entry["p"].split("/")[0] if op.table == "t" else None
-        rows = tables.setdefault((op.table, user), {})
+        table = op.ops[0].table if isinstance(op, Txn) else op.table
+        user = entry["p"].split("/")[0] if table == "t" else None
+        rows = tables.setdefault((table, user), {})
         if not answers[number].get("refused"):
             _effect(random, op, statement, rows, answers[number])
     return [_done(random, entry, answers[number]) for number, entry in enumerate(plan)]
 
 
 def _effect(random: Random, op: Operation, statement: int, rows: dict, answer: dict) -> None:
-    if isinstance(op, Insert):
+    if isinstance(op, Txn):
+        if statement == 0:
+            answer["results"] = _view(random, op, dict(rows))
+        else:
+            _commit(random, op, rows, answer)
+    elif isinstance(op, Insert):
         sizes = op.statements or (len(op.rows),)
         at = sum(sizes[:statement])
         new = op.rows[at : at + sizes[statement]]
@@ -156,6 +171,33 @@ def _effect(random: Random, op: Operation, statement: int, rows: dict, answer: d
         found = found[:limit]
         random.shuffle(found)
         answer["rows"] = tuple(found)
+
+
+def _view(random: Random, op: Txn, view: dict) -> tuple[dict, ...]:
+    """What the reads of a transaction see: its snapshot and its own writes."""
+    results = []
+    for inner in op.ops:
+        said: dict = {}
+        if isinstance(inner, Insert):
+            view.update({row[0]: row for row in inner.rows})
+        else:
+            _effect(random, inner, 0, view, said)
+        results.append({name: said[name] for name in ("rows", "count") if name in said})
+    return tuple(results)
+
+
+def _commit(random: Random, op: Txn, rows: dict, answer: dict) -> None:
+    """All of its writes, or none where a key is taken."""
+    after = dict(rows)
+    for inner in op.ops:
+        said: dict = {}
+        if not isinstance(inner, READS):
+            _effect(random, inner, 0, after, said)
+        if said.get("refused") == "duplicate-key":
+            answer["refused"] = "duplicate-key"
+            return
+    rows.clear()
+    rows.update(after)
 
 
 def _change(random: Random, op: Operation, rows: dict, answer: dict) -> None:
@@ -184,7 +226,9 @@ def _done(random: Random, entry: dict, answer: dict) -> Done:
         return evolve(done, outcome="info", end=None if random.random() < 0.3 else done.end)
     if answer.get("refused"):
         return evolve(done, outcome="fail", code=answer["refused"])
-    said = {name: answer[name] for name in ("affected", "rows", "count", "complete") if name in answer}
+    said = {
+        name: answer[name] for name in ("affected", "rows", "count", "complete", "results") if name in answer
+    }
     if "affected" in said and random.random() < 0.1:
         said["affected"] = None
     done = evolve(done, **said)

@@ -43,6 +43,13 @@ SHAPES = (
         "users": 1,
         "only": ("insert", "delete", "statements", "page", "count"),
     },
+    {
+        "operations": 8,
+        "processes": 4,
+        "keys": 2,
+        "users": 1,
+        "only": ("insert", "txn", "txn", "select", "delete", "increment"),
+    },
 )
 NIGHTLY = 100_000
 seeds = st.integers(0, 2**48)
