@@ -7,7 +7,7 @@ writes them down as they come; what programs call their users, keys and values m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -56,8 +56,21 @@ class Yardstick:
 
 
 def _program(flush_rows: int | None, *rounds: _Lanes) -> Program:
-    steps = tuple(Round({name: tuple(map(Step, lane)) for name, lane in lanes.items()}) for lanes in rounds)
+    steps = tuple(
+        Round({name: tuple(_steps(f"{at} {name}", lane)) for name, lane in lanes.items()})
+        for at, lanes in enumerate(rounds)
+    )
     return Program({"t": TableDef(_COLUMNS, "id", flush_rows=flush_rows)}, steps)
+
+
+def _steps(where: str, lane: tuple[Operation, ...]) -> Iterator[Step]:
+    """A lane's steps, each insert with values of its own: whose row is seen is told by its value."""
+    for op in lane:
+        if isinstance(op, Insert):
+            rows = tuple((key, f"{where} {value}", n) for key, value, n in op.rows)
+            yield Step(Insert(op.table, rows))
+        else:
+            yield Step(op)
 
 
 def _insert(*keys: int) -> Insert:

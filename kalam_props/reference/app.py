@@ -128,11 +128,12 @@ def _run_sql(
     service: Service, caller: Caller, statements: tuple[Parsed, ...], began: float
 ) -> tuple[bytes, bool]:
     results = execute(service.executor, statements, caller, began)
-    single = len(statements) == 1 and isinstance(statements[0].statement, Query)
+    query = statements[0].statement if len(statements) == 1 else None
+    single = isinstance(query, Query)
     content = answers.success(results, _ms_since(began), single_select=single)
-    if single and uses_rows(statements[0].statement):
+    if isinstance(query, Query) and uses_rows(query):
         user = statements[0].as_user or caller.user
-        content = service.executor.request_faults.answer(user, content)
+        content = service.executor.request_faults.answer(user, query.sql, content)
     return content, single
 
 

@@ -237,13 +237,13 @@ def _between_requests() -> Iterator[Fault]:
     yield _race(
         "swapped-answers",
         "foreign-row",
-        "Of two SELECTs of different users that end in one window each gets the other's answer.",
+        "Of two equal SELECTs of different users that end in one window each gets the other's answer.",
         windows,
     )
     yield _race(
         "error-under-load",
         "server-error",
-        "The third of three requests that arrive in one window is answered with an internal error.",
+        "The third of three reads or writes that arrive in one window is answered with an internal error.",
         windows,
     )
 

@@ -31,14 +31,14 @@ class RequestFaults:
         self._faults.hold_open("shared-identity")
         return self._current
 
-    def answer(self, user: str, content: bytes) -> bytes:
-        """The answer of a SELECT, exchanged with that of another user (`swapped-answers`)."""
+    def answer(self, user: str, sql: str, content: bytes) -> bytes:
+        """The answer of a SELECT, exchanged with that of another user to the same (`swapped-answers`)."""
         if not self._faults.on("swapped-answers"):
             return content
-        mine = _Answer(user, content, time.perf_counter())
+        mine = _Answer(user, sql, content, time.perf_counter())
         with self._lock:
             other = self._waiting
-            if other is not None and other.user != user:
+            if other is not None and other.user != user and other.sql == sql:
                 self._waiting = None
                 mine.content, other.content = other.content, mine.content
                 self._faults.struck("swapped-answers", mine.began - other.began)
@@ -69,9 +69,10 @@ class RequestFaults:
 
 
 class _Answer:
-    """An answer on its way out, whose it is, and since when."""
+    """An answer on its way out, whose it is, to what, and since when."""
 
-    def __init__(self, user: str, content: bytes, began: float) -> None:
+    def __init__(self, user: str, sql: str, content: bytes, began: float) -> None:
         self.user = user
+        self.sql = sql
         self.content = content
         self.began = began
