@@ -22,6 +22,7 @@ _COMMANDS = {
     "scenario": "kalam_props.commands.scenario:scenario",
     "serve": "kalam_props.commands.serve:serve",
     "faults": "kalam_props.commands.faults:faults",
+    "doctor": "kalam_props.commands.doctor:doctor",
     "clean": "kalam_props.commands.clean:clean",
 }
 

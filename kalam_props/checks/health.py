@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from kalam_props.checks import words
 from kalam_props.checks.acts import Act
 from kalam_props.checks.finding import Finding
-from kalam_props.history.events import Event, History, NetFault, ServerEvent
+from kalam_props.history.events import (
+    JOB_HANGS,
+    NOT_RECOVERED,
+    Event,
+    History,
+    NetFault,
+    ServerEvent,
+)
 from kalam_props.history.operations import AwaitFlush, Flush, Kill, Pause, Restart
 
 PATIENCE = 5_000_000_000
@@ -39,7 +46,10 @@ def judge_health(history: History, acts: Sequence[Act]) -> list[Finding]:
         if isinstance(event, ServerEvent) and event.what == "died"
     ]
     for act in acts:
-        if act.error is None or act.i in disturbed or isinstance(act.op, (Restart, Kill, Pause)):
+        if isinstance(act.op, (Restart, Kill)):
+            findings += _recovery(act)
+            continue
+        if act.error is None or act.i in disturbed or isinstance(act.op, Pause):
             continue
         if any(_overlaps(act, first, last) for first, last in down):
             continue
@@ -58,7 +68,9 @@ def _unanswered(act: Act, *, gate: bool) -> Finding | None:
     said = f" It said: {error.message}" if error.message else ""
     if error.code == "server":
         return _finding(act, "server-error", f"{words.done(act)}: an error inside of the server.{said}")
-    if error.code == "timeout" and waited >= PATIENCE and not isinstance(act.op, AwaitFlush):
+    if isinstance(act.op, AwaitFlush):
+        return _finding(act, "hung", f"{words.done(act)}.{said}") if error.server_code == JOB_HANGS else None
+    if error.code == "timeout" and waited >= PATIENCE:
         return _finding(
             act, "hung", f"{words.done(act)}: no answer in {waited / 1e9:.1f} s, and nobody held it."
         )
@@ -67,6 +79,14 @@ def _unanswered(act: Act, *, gate: bool) -> Finding | None:
         sentence = f"{words.done(act)}: the connection was lost, and we did not cut it.{said}"
         return _finding(act, "server-error", sentence, certain=gate and act.start > act.invoked)
     return None
+
+
+def _recovery(act: Act) -> list[Finding]:
+    """A server that is healthy again after we stopped or killed it works as before."""
+    if act.error is None or act.error.server_code != NOT_RECOVERED:
+        return []
+    name = "hung" if act.error.code == "timeout" else "server-error"
+    return [_finding(act, name, f"{words.done(act)}; then {act.error.message}.")]
 
 
 def _finding(act: Act, name: str, sentence: str, *, certain: bool = True) -> Finding:

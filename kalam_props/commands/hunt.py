@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import click
+from attrs import evolve
 from rich.console import Console
 
 from kalam_props.commands.options import (
@@ -17,15 +18,19 @@ from kalam_props.commands.options import (
     run_dir_option,
     target_options,
 )
+from kalam_props.errors import UsageError
+from kalam_props.execution.diagnosis import missing
 from kalam_props.hunt.campaign import Finding, Listener, Outcome, Plan
 from kalam_props.hunt.campaign import hunt as run_hunt
 from kalam_props.hunt.explore import Failure
 from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
 from kalam_props.report import hunting
 from kalam_props.report.memory import resident_mib
 from kalam_props.report.progress import progress
 from kalam_props.targets.opening import TargetOptions, open_run
+from kalam_props.targets.workspace import Workspace
 
 DEFAULT_SECONDS = 45.0
 
@@ -105,6 +110,7 @@ def hunt(
     )
     console = Console(stderr=as_json, highlight=False)
     with open_run(target, folder) as workspace:
+        plan = evolve(plan, machines=_able(plan.machines, workspace, console))
         lab = Lab(workspace, folder / "histories", expect, feedback=not no_feedback)
         console.print(hunting.heading(workspace, plan, folder), markup=False, soft_wrap=True)
         with progress("programs", programs) as advance:
@@ -123,6 +129,23 @@ def hunt(
     if outcome.interrupted:
         console.print(f"interrupted; histories and findings are in {folder}", markup=False, soft_wrap=True)
     return _exit_code(outcome, lab)
+
+
+def _able(
+    machines: dict[str, type[ProgramMachine]], workspace: Workspace, console: Console
+) -> dict[str, type[ProgramMachine]]:
+    """The machines that this target has everything for; says which it has not.
+
+    Raises:
+        UsageError: none.
+
+    """
+    lacks = {name: why for name, machine in machines.items() if (why := missing(machine, workspace))}
+    for name, why in lacks.items():
+        console.print(f"not {name}, which needs {why}", markup=False, soft_wrap=True)
+    if len(lacks) == len(machines):
+        raise UsageError("this server lacks what every machine needs; `kalam-props doctor` says more")
+    return {name: machine for name, machine in machines.items() if name not in lacks}
 
 
 def _anomalies(trial: Trial) -> str:

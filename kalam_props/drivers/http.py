@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 
 from kalam_props.drivers import outcome, replies
 from kalam_props.drivers.login import login
-from kalam_props.drivers.protocol import Connection, Credential, Reply
+from kalam_props.drivers.protocol import Credential, Reply
 from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
@@ -32,7 +32,7 @@ class HttpDriver:
     def client(self) -> Product:
         return Product("httpx", httpx.__version__)
 
-    def connect(self, credential: Credential, *, url: str) -> Connection:
+    def connect(self, credential: Credential, *, url: str) -> HttpConnection:
         """A connection of `credential`, which is logged in when it has no token.
 
         Raises:
@@ -64,7 +64,10 @@ class HttpConnection:
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._client = httpx.Client(
+        self._client = self._new_client()
+
+    def _new_client(self) -> httpx.Client:
+        return httpx.Client(
             base_url=self.url,
             headers={"authorization": f"Bearer {self.token}"},
             trust_env=False,
@@ -94,6 +97,13 @@ class HttpConnection:
         if status >= 400:
             return outcome.of_server(status, words, sql)
         raise TargetError(f"{self.url}{_PATH} answered {status} {words[:80]!r}: no answer of a KalamDB")
+
+    def rest(self) -> None:
+        """Close the socket once no statement is under way; the next one opens another."""
+        with self._busy:
+            if not self._closed:
+                self._client.close()
+                self._client = self._new_client()
 
     def close(self) -> None:
         """Also from another thread: a read that waits is woken by shutting its socket down."""

@@ -82,6 +82,17 @@ def await_no_flush(
         time.sleep(POLL_S)  # a poll with a deadline: the server announces the end of a job in no other way
 
 
+def until_flushed(target: Target, qualified: str, patience_s: float) -> bool:
+    """Wait until a flush of the table has been seen to end; whether it was, in time."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        found = jobs(target, qualified)
+        if found and not any(job.open for job in found):
+            return True
+        time.sleep(POLL_S)  # as above
+    return False
+
+
 def _ms(value: object) -> int | None:
     return value if isinstance(value, int) else None
 

@@ -20,10 +20,20 @@ from kalam_props.execution import flushes
 from kalam_props.execution.aim import Aim
 from kalam_props.execution.arming import NOTHING_ARMED, Announced, Armed, are_requests, arm, segments
 from kalam_props.execution.closing import closing
+from kalam_props.execution.outage import bring_down
 from kalam_props.execution.releases import Hot
 from kalam_props.execution.session import SessionClient, open_session
 from kalam_props.execution.settle import Settled, settle
-from kalam_props.history.events import Header, History, Interval, Released, ServerEvent, TableShape
+from kalam_props.history.events import (
+    JOB_HANGS,
+    Error,
+    Header,
+    History,
+    Interval,
+    Released,
+    ServerEvent,
+    TableShape,
+)
 from kalam_props.history.operations import (
     WRITES,
     AwaitFlush,
@@ -152,7 +162,7 @@ class _Run:
     wall_offset_ns: int = 0
     lock: threading.Lock = field(factory=threading.Lock)
     broken: threading.Event = field(factory=threading.Event)
-    restarting: threading.Event = field(factory=threading.Event)
+    going_down: threading.Event = field(factory=threading.Event)
 
     def __attrs_post_init__(self) -> None:
         self.wall_offset_ns = time.time_ns() - self.writer.now()
@@ -247,13 +257,17 @@ class _Run:
     def wait(self, client: SessionClient, op: Operation) -> None:
         """An operation that is no request: invocation on disk, wait, end on disk."""
         invoked = self.invoke(client, op, self.limits.operation_s)
+        error: Error | None = None
         if isinstance(op, Pause):
             time.sleep(op.us / 1e6)
         elif isinstance(op, AwaitFlush):
-            self.await_flush(op.table)
+            error = self.await_flush(op.table)
         elif isinstance(op, (Restart, Kill)):
-            self.restart(op)
-        self.writer.ok(invoked)
+            error = self.restart(op)
+        if error is None:
+            self.writer.ok(invoked)
+        else:
+            self.writer.info(invoked, error)
 
     def requests(self, client: SessionClient, segment: Sequence[Step], armed: Armed) -> None:
         for index, step in enumerate(segment):
@@ -273,7 +287,10 @@ class _Run:
         self.record(invoked, op, reply, settled)
         if settled.spent:
             client.begin_again()
+        if settled.error is not None:
             self.notice_death()
+        if self.going_down.is_set():
+            client.rest()
         self.observe(process, op, reply)
 
     def text(self, client: SessionClient, op: Operation) -> str:
@@ -282,7 +299,8 @@ class _Run:
         text = sql.render(op, table.qualified, table.definition)
         if isinstance(op, Flush) or self.workspace.identity.mode != "execute-as":
             return text
-        return sql.execute_as(text, self.workspace.server_user(user_of(client.name)))
+        form = self.workspace.capabilities.execute_as or "EXECUTE AS USER"
+        return sql.execute_as(text, self.workspace.server_user(user_of(client.name)), form)
 
     def credential(self, client: SessionClient, op: Operation) -> Credential:
         return self.target.root if isinstance(op, Flush) else self.workspace.credential(user_of(client.name))
@@ -327,41 +345,43 @@ class _Run:
         first, last = wire
         return self.writer.at(first), None if last is None else self.writer.at(last)
 
-    def await_flush(self, name: str) -> None:
+    def await_flush(self, name: str) -> Error | None:
+        """Wait until no flush is open or due; an error when one is open for too long."""
         table = self.tables[name]
         boundary = table.definition.flush_rows
         with self.lock:
             due = boundary is not None and self.unflushed.get(name, 0) >= boundary
             self.unflushed[name] = 0
         interval = self.target.check_interval_s
-        flushes.await_no_flush(
+        found = flushes.await_no_flush(
             self.target,
             table.qualified,
             due=due,
             quiet_s=UNKNOWN_CHECK_INTERVAL_S if interval is None else 1.5 * interval + 0.02,
             deadline_s=FLUSH_WAIT_S,
         )
+        hanging = [job for job in found if job.open]
+        if not hanging:
+            return None
+        jobs = ", ".join(f"{job.job} ({job.status})" for job in hanging)
+        return Error("timeout", f"after {FLUSH_WAIT_S:g} s a flush has not ended: {jobs}", JOB_HANGS)
 
-    def restart(self, op: Restart | Kill) -> None:
-        server = self.target.managed
-        if server is None:
-            raise UsageError("a program with restart or kill needs a server that we started ourselves")
-        self.restarting.set()  # a lane that loses its answer meanwhile must not take this for a crash
-        self.close()
-        if isinstance(op, Kill):
-            server.kill()
-            self.writer.server(ServerEvent(0, 0, "killed"))
-        else:
-            server.stop()
-            self.writer.server(ServerEvent(0, 0, "stopped"))
-        server.start()
-        self.writer.server(ServerEvent(0, 0, "healthy"))
-        self.restarting.clear()
+    def restart(self, op: Restart | Kill) -> Error | None:
+        self.going_down.set()
+        error = bring_down(op, self.workspace, self.writer, self.rest)
+        self.going_down.clear()
+        return error
+
+    def rest(self) -> None:
+        """Close every connection that is idle."""
+        self.target.rest()
+        for client in list(self.sessions.values()):
+            client.rest()
 
     def notice_death(self) -> None:
         """A managed server that ended by itself is a finding, and ends the run."""
         server = self.target.managed
-        if server is not None and not self.restarting.is_set() and not server.running:
+        if server is not None and not self.going_down.is_set() and not server.running:
             self.writer.server(ServerEvent(0, 0, "died", f"exit {server.exit_code()}: {server.log_tail()}"))
             self.target.raise_if_dead(f"while {self.writer.path} was recorded")
 

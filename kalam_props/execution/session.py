@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 from attrs import define, field
 
@@ -29,6 +30,7 @@ class SessionClient:
     _gate: Gate | None = None
     generation: int = 1
     _connections: dict[Credential, Connection] = field(factory=dict, repr=False)
+    _busy: threading.Lock = field(factory=threading.Lock, repr=False)
 
     @property
     def process(self) -> str:
@@ -41,8 +43,21 @@ class SessionClient:
             self._connections[credential] = self.driver.connect(credential, url=url)
 
     def execute(self, sql: str, credential: Credential, deadline_s: float) -> Reply:
-        self.connect(credential)
-        return self._connections[credential].execute(sql, deadline_s=deadline_s)
+        with self._busy:
+            self.connect(credential)
+            connection = self._connections[credential]
+            return connection.execute(sql, deadline_s=deadline_s)
+
+    def rest(self) -> None:
+        """From any thread: close the connections unless a statement is under way. The next one opens its own.
+
+        A server that is told to stop waits for connections that are open.
+        """
+        if self._busy.acquire(blocking=False):
+            try:
+                self.close()
+            finally:
+                self._busy.release()
 
     def begin_again(self) -> None:
         """Go on as a new process."""

@@ -28,6 +28,12 @@ REFUSALS: frozenset[str] = frozenset(
 )
 """Answers that promise that nothing was done; every other error leaves the outcome open."""
 
+JOB_HANGS = "job-hangs"
+"""Server code of a wait for flushes that found one that does not end."""
+
+NOT_RECOVERED = "not-recovered"
+"""Server code of a restart or kill after which the server was healthy, but something did not work."""
+
 Interval: TypeAlias = tuple[int, int | None]
 """Nanoseconds from the run's start, both ends included; None: not yet, or never seen."""
 
@@ -222,6 +228,8 @@ class History:
 __all__ = [
     "EVENT_NAMES",
     "FORMAT",
+    "JOB_HANGS",
+    "NOT_RECOVERED",
     "REFUSALS",
     "VERSION",
     "Completion",

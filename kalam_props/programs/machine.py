@@ -87,11 +87,13 @@ class ProgramMachine(RuleBasedStateMachine):
         without: kinds of operations that are not drawn.
         max_users, max_sessions: how many at most.
         flush_rows: the flush boundaries to draw from.
+        needs: features of a target without which its programs cannot run (`targets.capabilities.Feature`).
 
     """
 
     run_program: ClassVar[RunProgram | None] = None
     without: ClassVar[frozenset[str]] = frozenset()
+    needs: ClassVar[frozenset[str]] = frozenset()
     max_users: ClassVar[int] = 3
     max_sessions: ClassVar[int] = 2
     flush_rows: ClassVar[tuple[int, ...]] = (3, 4, 5, 8, 12)

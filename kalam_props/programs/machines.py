@@ -10,7 +10,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from kalam_props.history.operations import Flush
+from kalam_props.history.operations import Flush, Kill, Pause, Restart
 from kalam_props.programs.machine import (
     JOINS,
     KEYS,
@@ -236,6 +236,47 @@ class LossyNetwork(Inserts, Reads, Writes, Races):
             self.when(in_race(action.moment), net if at == 0 else None)
 
 
+PAUSES_US = st.sampled_from((0, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 20_000, 30_000, 50_000, 80_000))
+"""How long after a round's begin the server goes down: within a flush that began with it, or after."""
+
+
+class Crashes(Inserts, Reads, Writes, Flushes, Races):
+    """The server is killed or restarted among inserts, updates, deletes and flushes; nothing may be lost."""
+
+    needs = frozenset({"crash"})
+    max_users = 2
+    max_outages: ClassVar[int] = 2
+    race_kinds = ("insert", "update", "delete", "insert", "increment", "reinsert", "select")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outages = 0
+
+    @rule(
+        actions=st.lists(ACTIONS, min_size=1, max_size=5),
+        flush=st.sampled_from(("command", "policy", "before", "none")),
+        kill=st.booleans(),
+        pause_us=PAUSES_US,
+    )
+    def go_down(self, actions: list[Action], flush: str, kill: bool, pause_us: int) -> None:  # noqa: FBT001
+        """A race in which the server goes down; a start takes a second, so not more than two a program."""
+        if self.outages == self.max_outages:
+            return
+        self.outages += 1
+        if flush == "before":  # what the race changes is cold when the server goes down
+            self.insert(0, Size(0, 3))
+            self.flush(0)
+            self.await_flush(0)
+        self.race(actions, flush)
+        session = f"u0/{self.max_sessions + 2}"
+        if pause_us:
+            self.add(Pause(pause_us), session, join=True)
+        self.add(Kill() if kill else Restart(), session, join=True)
+        self.new_round()
+        # What a kill cut may or may not be there: the model no longer knows how many rows are hot.
+        self.hot = 0
+
+
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "flush-races": FlushRaces,
@@ -243,6 +284,7 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "isolation": Isolation,
         "updates": Updates,
         "lossy-network": LossyNetwork,
+        "crashes": Crashes,
     }
 )
 """The machines by the name that `--machine` takes, in the order in which a hunt takes turns."""

@@ -9,7 +9,8 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from attrs import field, frozen
 
-from kalam_props.drivers.protocol import Connection, Credential, Driver, Reply
+from kalam_props.drivers.http import HttpConnection
+from kalam_props.drivers.protocol import Credential, Driver, Reply
 from kalam_props.errors import ServerDiedError, TargetError, UsageError
 from kalam_props.gate.handle import Gate
 from kalam_props.history.events import Product
@@ -38,7 +39,7 @@ class Target:
     product: Product
     driver: Driver
     root: Credential = field(repr=False)
-    admin: Connection = field(repr=False)
+    admin: HttpConnection = field(repr=False)
     managed: ManagedServer | None = None
     check_interval_s: float | None = None
     gate: Gate | None = None
@@ -48,6 +49,11 @@ class Target:
         """Run a statement as root, whatever comes of it. Thread-safe: statements take turns."""
         with self._turns:
             return self.admin.execute(sql, deadline_s=SETUP_DEADLINE_S)
+
+    def rest(self) -> None:
+        """Close root's idle connection: a server that is told to stop would wait for it."""
+        with self._turns:
+            self.admin.rest()
 
     def raise_if_dead(self, when: str) -> None:
         """Notice that a server of ours ended by itself: a finding, and the end of the run.

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from kalam_props.drivers.protocol import Credential
 from kalam_props.errors import CancelledError, SetupRefusedError, StorageError
+from kalam_props.history.events import Error
 from kalam_props.programs.model import TableDef
 from kalam_props.targets.capabilities import Capabilities, create_table, discover
 from kalam_props.targets.identity import Identity, choose
@@ -42,6 +43,7 @@ class Workspace:
     capabilities: Capabilities = field(factory=Capabilities)
     _cancelled: threading.Event = field(factory=threading.Event, repr=False)
     _users: dict[str, Credential] = field(factory=dict, repr=False)
+    _made: list[str] = field(factory=list, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def cancel(self) -> None:
@@ -72,6 +74,14 @@ class Workspace:
                 self._users[user] = credential
             return self._users[user]
 
+    def new_user(self) -> str:
+        """A name for a user that the caller is about to create; removed with the workspace."""
+        name = f"{self.namespace}_{secrets.token_hex(4)}"
+        _note(self.journal, {"user": name})
+        with self._lock:
+            self._made.append(name)
+        return name
+
     def server_user(self, user: str) -> str:
         """The name that a program's user has on the server."""
         return f"{self.namespace}_{user}"
@@ -86,10 +96,14 @@ class Workspace:
             SetupRefusedError: the server refused; its words. Never a finding.
 
         """
-        sql = create_table(self.qualified(name), table, self.capabilities.ddl)
-        reply = self.target.ask(sql)
-        if reply.error is not None:
-            raise SetupRefusedError(f"the server refused {sql!r}: {reply.error.message.strip()}")
+        error = self.try_to_create_table(name, table)
+        if error is not None:
+            sql = create_table(self.qualified(name), table, self.capabilities.ddl)
+            raise SetupRefusedError(f"the server refused {sql!r}: {error.message.strip()}")
+
+    def try_to_create_table(self, name: str, table: TableDef) -> Error | None:
+        """Create a table; what the server said against it."""
+        return self.target.ask(create_table(self.qualified(name), table, self.capabilities.ddl)).error
 
     def drop_table(self, name: str) -> None:
         """Drop a table; what the server says to it no longer matters."""
@@ -97,7 +111,7 @@ class Workspace:
 
     def close(self) -> None:
         """Remove the namespace and the users."""
-        remove(self.target, self.namespace, [self.server_user(user) for user in self._users])
+        remove(self.target, self.namespace, [*map(self.server_user, self._users), *self._made])
 
 
 def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Workspace:
