@@ -32,7 +32,7 @@ class Window:
 class Aim:
     """Where flushes are expected: after a flush command was sent, and after the write that made one due."""
 
-    command: Window = Window(2_000, 3_000)
+    command: Window = Window(1_500, 6_000)
     policy: Window = Window(0, 60_000)
 
 

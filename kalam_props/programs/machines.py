@@ -10,7 +10,7 @@ from attrs import frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from kalam_props.history.operations import Count, Flush, Kill, Pause, Restart
+from kalam_props.history.operations import Count, Flush, Kill, Pause, Restart, Select
 from kalam_props.programs.machine import (
     JOINS,
     KEYS,
@@ -169,8 +169,11 @@ class Races(ProgramMachine):
         self.add(Flush(TABLE), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
-CONTENDERS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=3)
-"""Kinds of operations that meet at one row, and their moments."""
+MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
+"""Kinds of operations that meet, and their moments."""
+
+FEW_MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=1, max_size=3)
+"""Those that meet a flush: with more, a server on few cores does each too late to be where it was aimed."""
 
 
 class Contention(ProgramMachine):
@@ -178,18 +181,56 @@ class Contention(ProgramMachine):
 
     contender_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "get", "delete", "insert")
 
-    @rule(user=SESSIONS, key=KEYS, contenders=CONTENDERS, flush=st.booleans())
-    def contend(self, user: int, key: int, contenders: list[tuple[int, int]], flush: bool) -> None:  # noqa: FBT001
+    @rule(user=SESSIONS, key=KEYS, meetings=MEETINGS)
+    def contend(self, user: int, key: int, meetings: list[tuple[int, int]]) -> None:
         """Each in a session of its own, so that all of them are on the wire together."""
         self.new_round()
         owner = f"u{user % self.user_count}"
         chosen = self.key(f"{owner}/1", key)
-        for number, (pick, moment) in enumerate(contenders, 1):
+        for number, (pick, moment) in enumerate(meetings, 1):
             kind = self.contender_kinds[pick % len(self.contender_kinds)]
             self.on_key(kind, f"{owner}/{number}", chosen)
-            self.when(at_flush(moment) if flush else in_race(moment))
-        if flush:
-            self.add(Flush(TABLE), f"{owner}/{len(contenders) + 1}", join=True)
+            self.when(in_race(moment))
+
+
+class FlushMeetings(ProgramMachine):
+    """One rule that puts rows of a user where a flush will take them, and operations of that user into it."""
+
+    meeting_kinds: ClassVar[tuple[str, ...]] = (
+        *("select", "insert", "count", "update", "select", "get", "count", "delete"),
+    )
+
+    @rule(user=SESSIONS, rows=st.integers(1, 3), key=KEYS, meetings=FEW_MEETINGS)
+    def meet_flush(self, user: int, rows: int, key: int, meetings: list[tuple[int, int]]) -> None:
+        """A flush of nothing meets nobody: first rows, and so few that no flush by row count takes them.
+
+        Then each operation in a session of its own.
+        """
+        index = user % self.user_count
+        owner = f"u{index}"
+        boundary = self.table.flush_rows or rows + 1
+        rows = min(rows, boundary - 1)
+        if self.hot + rows >= boundary:
+            self.await_flush(index)
+        self.insert(index, Size(0, rows))
+        chosen = self.key(f"{owner}/1", key)
+        self.new_round()
+        for number, (pick, moment) in enumerate(meetings, 1):
+            session = f"{owner}/{number}"
+            match self.meeting_kinds[pick % len(self.meeting_kinds)]:
+                case "select":
+                    self.add(Select(TABLE), session, join=True)
+                case "count":
+                    self.add(Count(TABLE), session, join=True)
+                case "insert":
+                    model = self.model(owner)
+                    self.on_key("insert", session, model.next)
+                    model.live.append(model.next)
+                    model.next += 1
+                case kind:
+                    self.on_key(kind, session, chosen)
+            self.when(at_flush(moment))
+        self.add(Flush(TABLE), f"{owner}/{len(meetings) + 1}", join=True)
 
 
 class Isolation(Inserts, Reads, Races):
@@ -199,16 +240,23 @@ class Isolation(Inserts, Reads, Races):
     race_kinds = ("insert", "select", "get", "count")
 
 
-class ExactCounts(Inserts, Reads, Flushes, Races):
+class ExactCounts(Inserts, Reads, Flushes, Races, FlushMeetings):
     """Rows come in batches that meet the flush boundary; every count and scan must be exact."""
 
     race_kinds = ("insert", "count", "select")
+    meeting_kinds = ("count", "select", "insert")
 
 
-class FlushRaces(Inserts, Reads, Flushes, Races, Contention, Writes):
+class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writes):
     """Everything that may meet a flush: reads, inserts, updates, deletes, inserts of deleted keys."""
 
     race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
+
+
+class Meetings(FlushMeetings, Contention, Inserts):
+    """Nothing but operations that meet a flush or each other: for windows of a millisecond and less."""
+
+    max_users = 2
 
 
 class Updates(Inserts, Writes, Reads, Races, Contention):
@@ -281,6 +329,7 @@ class Crashes(Inserts, Reads, Writes, Flushes, Races):
 
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
+        "meetings": Meetings,
         "flush-races": FlushRaces,
         "exact-counts": ExactCounts,
         "isolation": Isolation,
