@@ -55,11 +55,11 @@ def target_options(config: pytest.Config) -> TargetOptions:
         driver=asked("--kalam-driver", "DRIVER") or "process",
         identity=asked("--kalam-identity", "IDENTITY") or "auto",
         root_password=os.environ.get("KALAM_PROPS_ROOT_PASSWORD"),
-        gate=not config.getoption("--kalam-no-gate") and _switched_on(os.environ.get("KALAM_PROPS_GATE")),
+        gate=not config.getoption("--kalam-no-gate") and switched_on(os.environ.get("KALAM_PROPS_GATE")),
     )
 
 
-def _switched_on(value: str | None) -> bool:
+def switched_on(value: str | None) -> bool:
     """As click reads the variable of a flag for the command line."""
     return value is None or value.strip().lower() not in ("0", "false", "f", "no", "n", "off")
 
