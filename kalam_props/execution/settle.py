@@ -22,7 +22,8 @@ class Settled:
         outcome: `fail` only where it is certain that nothing was done.
         error: for `fail` and `info`.
         wire: by the machine's monotonic clock; None: not known.
-        attempts: how often it was forwarded, at least 1; more than one is at-least-once, whatever the answer.
+        attempts: how often it was or may have been forwarded, at least 1; more than one is at-least-once,
+            whatever the answer.
         net: the network fault that was done to it.
         spent: the session must go on as a new process, on new connections and a new port.
 
@@ -50,9 +51,9 @@ def settle(reply: Reply, record: WireRecord | None) -> Settled:
         outcome,
         error,
         wire=record.wire,
-        attempts=max(1, len(record.attempts)),
+        attempts=max(1, len(record.attempts) + record.strangers),
         net=record.net_done,
-        spent=outcome == "info" or record.retired,
+        spent=outcome == "info" or record.retired or record.strangers > 0,
     )
 
 

@@ -82,9 +82,9 @@ class Port:
             return None
         watches = self._session.watches
         found = next((watch for watch in watches if watch.matches(sql)), None)
-        if found is None:
-            for watch in watches:
-                watch.strangers += watch.mark in sql
+        if found is None and watches:
+            # A session does one operation at a time: if it is any, it is the one that is awaited now.
+            watches[0].strangers += watches[0].mark in sql
         return found
 
     def count_opaque(self) -> None:

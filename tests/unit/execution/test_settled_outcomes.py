@@ -97,6 +97,12 @@ def test_an_answer_that_the_gate_did_not_see_counts_without_wire_times():
     assert (settled.outcome, settled.wire, settled.attempts) == ("ok", None, 1)
 
 
+def test_a_rewritten_request_that_may_have_been_sent_twice_is_at_least_once():
+    """What passed with its table's name in it and was not recognised may be it again."""
+    assert settle(OK, seen(ANSWERED, strangers=1, retired=True)).attempts == 2
+    assert settle(OK, seen(arrived=None, strangers=2, retired=True)).attempts == 2
+
+
 def test_without_a_gate_the_client_is_all_that_there_is():
     """Its reply decides, and an open outcome ends the process."""
     assert settle(OK, None).outcome == "ok"
