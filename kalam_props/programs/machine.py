@@ -86,7 +86,7 @@ class ProgramMachine(RuleBasedStateMachine):
         run_program: what to do with a finished program; bound by `bind`.
         without: kinds of operations that are not drawn.
         max_users, max_sessions: how many at most.
-        flush_rows: the flush boundaries to draw from.
+        flush_rows: the flush boundaries to draw from; None: no flush by row count.
         needs: features of a target without which its programs cannot run (`targets.capabilities.Feature`).
 
     """
@@ -96,7 +96,7 @@ class ProgramMachine(RuleBasedStateMachine):
     needs: ClassVar[frozenset[str]] = frozenset()
     max_users: ClassVar[int] = 3
     max_sessions: ClassVar[int] = 2
-    flush_rows: ClassVar[tuple[int, ...]] = (3, 4, 5, 8, 12)
+    flush_rows: ClassVar[tuple[int | None, ...]] = (3, 4, 5, 8, 12)
 
     def __init__(self) -> None:
         super().__init__()
