@@ -113,8 +113,13 @@ class Transitions:
         """
         self.budget.spend(_TRANSITION_BYTES)
         call_input, output = self.calls[kind]
-        found = self.model.step(self.states[state], call_input, output)
-        after = tuple(dict.fromkeys(self._state(value) for value in found))
+        value = self.states[state]
+        found = tuple(self.model.step(value, call_input, output))
+        after: tuple[int, ...]
+        if len(found) == 1:  # nearly always, and often the state that it was
+            after = (state,) if found[0] is value else (self._state(found[0]),)
+        else:
+            after = tuple(dict.fromkeys([self._state(one) for one in found]))
         self.rows[state][kind] = after
         return after
 

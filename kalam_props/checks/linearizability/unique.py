@@ -16,12 +16,16 @@ from kalam_props.checks.linearizability.blocks import (
     settle,
 )
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation, Settled, Shortcut
+from kalam_props.checks.linearizability.unmade import unmade_text, unmade_value
 
 NONE, READ, WRITE, CHANGE, UNSEEN, REFUSED = Part
 
 
 def register_shortcut(initial: object) -> Shortcut:
-    """For a register with reads, writes and compare-and-sets: None unless each value is made at most once."""
+    """For a register with reads, writes and compare-and-sets, where each value is made at most once.
+
+    Of others it only tells that a value was shown that nobody can have made.
+    """
 
     def judge(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         try:
@@ -29,16 +33,23 @@ def register_shortcut(initial: object) -> Shortcut:
         except TypeError:  # a value that cannot be looked up
             return None
         if shape is None:
-            return None
+            return unmade_value(operations, initial)
         return settle(lambda returned: attrs.evolve(shape, known=returned), shape.invoked, shape.known, check)
 
     return judge
 
 
 def text_shortcut(initial: str) -> Shortcut:
-    """For texts that are put, appended to and got: None unless what was got can be read in one way only."""
+    """For texts that are put, appended to and got, where what was got can be read in one way only.
+
+    Of others it only tells that a text was shown that nobody can have made.
+    """
 
     def judge(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
+        settled = unique(operations, check)
+        return unmade_text(operations, initial) if settled is None else settled
+
+    def unique(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         texts: list[str] = []
         puts: dict[str, int] = {}
         appends: dict[str, int] = {}

@@ -156,3 +156,27 @@ def test_an_operation_without_an_output_is_indeterminate_even_if_the_client_gave
 def test_the_empty_history_holds():
     """There is nothing to order."""
     assert check_linearizable(register(0), []).verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("model", "writes", "reads"),
+    [
+        (register(0), [("write", i % 5) for i in range(400)], [(("read",), 7), (("read",), 4)]),
+        (
+            cas_register(0),
+            [("write", i % 5) for i in range(400)],
+            [(("cas", 7, 1), True), (("cas", 4, 1), True)],
+        ),
+        (
+            key_value(),
+            [("append", "k", "ab"[i % 2]) for i in range(400)],
+            [(("get", "k"), "c"), (("get", "k"), "b")],
+        ),
+    ],
+)
+def test_what_nobody_can_have_made_decides_beside_hundreds_of_open_writes(model, writes, reads):
+    """No order of so many could be tried to the end; with a value that somebody made there is one."""
+    bad, good = ([*history(*((call, None, 0, 100) for call in writes), (*read, 10, 50))] for read in reads)
+    found = check_linearizable(model, bad, timeout=60)
+    assert (found.verdict, found.stuck) == ("violated", len(writes))
+    assert check_linearizable(model, good, timeout=60).verdict == "holds"
