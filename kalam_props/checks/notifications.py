@@ -18,7 +18,7 @@ from kalam_props.checks.health import PATIENCE, disturbances
 from kalam_props.checks.world import canonical_row
 from kalam_props.checks.writes import Writes, Wrote
 from kalam_props.history.events import History, NetFault, Notify
-from kalam_props.history.operations import Subscribe, Unsubscribe
+from kalam_props.history.operations import Subscribe, Txn, Unsubscribe
 
 REFERENCE = "reference"
 """The target that promises every notification; KalamDB promises at most one."""
@@ -275,7 +275,7 @@ def _must_be_told(writes: Writes, cell: int, wrote: Wrote) -> bool:
         return False
     if wrote.kind == "insert":
         return True
-    if _affected(wrote.act) != 1:
+    if _affected(wrote.act) != 1 or isinstance(wrote.act.op, Txn):  # a transaction's answer sums up
         return False
     if wrote.kind == "delete":
         return True
