@@ -265,12 +265,15 @@ def _name_of_missing(
         and read.end < act.start
         and (version in one.legal or not any(d.act.end is None or d.act.end >= read.start for d in deletes))
     ]
+    since = max([_certain_from(one), *(read.start for read in earlier)])
     if later:
         gap = f"{words.at(later[0].start)} it was there again (#{later[0].i})"
         if earlier:
             return "flickering-row", [earlier[-1], later[0]], f"#{earlier[-1].i} had seen it, and at {gap}"
-        return "stale-read", [later[0]], f"at {gap}"
-    since = max([_certain_from(one), *(read.start for read in earlier)])
+        lag = (
+            f"it was there by {words.at(since)}, so this is stale by at least {words.span(act.start - since)}"
+        )
+        return "stale-read", [later[0]], f"{lag}; at {gap}"
     if any(since < crash <= (act.end or act.start) for crash in evidence.crashes):
         return (
             "lost-after-crash",
@@ -286,8 +289,8 @@ def _name_of_missing(
     ]
     if refused:
         return "failed-but-visible", refused[:1], "only a delete that was refused would explain it"
-    seen = f"#{earlier[-1].i} had seen it, " if earlier else ""
-    return "lost-row", earlier[-1:], f"{seen}no later read shows it"
+    seen = f"#{earlier[-1].i} had seen it as late as {words.at(earlier[-1].start)}; " if earlier else ""
+    return "lost-row", earlier[-1:], f"{seen}from {words.at(act.start)} on no read shows it"
 
 
 def _reads(call: Call) -> bool:

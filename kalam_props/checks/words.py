@@ -52,6 +52,11 @@ def at(ns: int) -> str:
     return f"{ns / 1e6:.3f} ms"
 
 
+def span(ns: int) -> str:
+    """A length of time."""
+    return f"{ns / 1e6:.3f} ms"
+
+
 def interval(act: Act) -> str:
     """When an operation can have taken effect."""
     if act.end is None:

@@ -836,3 +836,20 @@ def test_a_notification_may_still_be_on_its_way_when_the_history_ends():
     verdict = _notified(TOLD_RIGHT[:-1])
     assert verdict.verdict == "holds"
     assert [anomaly.name for anomaly in verdict.told] == ["missed-notification"]
+
+
+def test_a_stale_read_says_by_how_long():
+    """From when the row must have been there until the read that lacks it began."""
+    (anomaly,) = judge(
+        told("u0/1 0-1 insert 1=a -> ok 1\nu0/2 4-5 select -> none\nu0/2 6-7 select -> 1=a")
+    ).anomalies
+    assert "stale by at least 3.000 ms" in anomaly.explanation
+    assert "at 6.000 ms it was there again" in anomaly.explanation
+
+
+def test_a_row_that_was_seen_and_lost_says_from_when():
+    """The last read that showed it, and the first that does not."""
+    (anomaly,) = judge(
+        told("u0/1 0-1 insert 1=a -> ok 1\nu0/2 4-5 select -> 1=a\nu0/2 6-7 get 1 -> none")
+    ).anomalies
+    assert "#3 had seen it as late as 4.000 ms; from 6.000 ms on no read shows it" in anomaly.explanation
