@@ -43,7 +43,7 @@ FEW = 5
 LOST_EVERY = 20
 NOBODYS = 1_000_003
 REPEATS = 20
-REPEAT_SECONDS = 1.0
+REPEAT_SECONDS = 0.2
 
 
 @frozen
@@ -159,7 +159,14 @@ def for_porcupine(cases: list[Case], timeout: float) -> str:
         {"name": case.name, "model": case.model, "operations": [_plain(o) for o in case.operations]}
         for case in cases
     ]
-    return json.dumps({"timeout_ms": int(timeout * 1000), "repeat": REPEATS, "histories": histories})
+    return json.dumps(
+        {
+            "timeout_ms": int(timeout * 1000),
+            "repeat": REPEATS,
+            "repeat_ms": int(REPEAT_SECONDS * 1000),
+            "histories": histories,
+        }
+    )
 
 
 def _plain(operation: Operation) -> dict[str, object]:

@@ -13,7 +13,7 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// operation is one call as compare.py writes it. Without Return it is indeterminate.
+// operation is one call as linearizability.py writes it. Without Return it is indeterminate.
 type operation struct {
 	Process int    `json:"process"`
 	Verb    string `json:"verb"`
@@ -37,6 +37,7 @@ type history struct {
 type suite struct {
 	TimeoutMs int64     `json:"timeout_ms"`
 	Repeat    int       `json:"repeat"`
+	RepeatMs  int64     `json:"repeat_ms"`
 	Histories []history `json:"histories"`
 }
 
@@ -175,12 +176,13 @@ func main() {
 		ops := toPorcupine(h.Operations)
 		best := int64(math.MaxInt64)
 		verdict := porcupine.Unknown
+		began := time.Now()
 		for run := 0; run < work.Repeat; run++ {
 			start := time.Now()
 			verdict = porcupine.CheckOperationsTimeout(models[h.Model], ops, timeout)
 			took := time.Since(start).Nanoseconds()
 			best = min(best, took)
-			if took > int64(time.Second) {
+			if time.Since(began).Milliseconds() > work.RepeatMs {
 				break
 			}
 		}

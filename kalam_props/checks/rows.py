@@ -273,7 +273,7 @@ def _name_of_missing(
         lag = (
             f"it was there by {words.at(since)}, so this is stale by at least {words.span(act.start - since)}"
         )
-        return "stale-read", [later[0]], f"{lag}; at {gap}"
+        return "stale-read", [later[0]], f"{lag}; at {gap}" if since else f"at {gap}"
     if any(since < crash <= (act.end or act.start) for crash in evidence.crashes):
         return (
             "lost-after-crash",
