@@ -27,6 +27,7 @@ def judge_answers(acts: Iterable[Act], tables: dict[str, TableShape]) -> list[Fi
                     words=f"{words.done(act)}: {why}.",
                     table=getattr(act.op, "table", None),
                     user=act.user,
+                    proven=True,  # whatever reads show
                 )
             )
     return findings

@@ -16,7 +16,7 @@ class Finding:
         words: one paragraph that a reader can follow by hand.
         quiescent: whether no late read can excuse it: for counts, that no other operation was open; for a
             resurrected row, that it is still there in the end.
-        proven: found with reads relaxed as the profile allows, so that forbids it whatever its name.
+        proven: wrong also where reads may be late as the profile allows, whatever its name.
         certain: False when it is worth telling and does not prove a fault of the server.
 
     """

@@ -70,7 +70,7 @@ def find_anomalies(history: History, *, expect: str) -> Anomalies:
         found, why = _judge_group(evidence, group)
         findings += found
         unknown += why
-        if found and expect in weaker.RELAXED:
+        if found and expect in profiles.RELAXED:
             found, why = _judge_group(evidence, weaker.relaxed(group, evidence.acts, expect))
             findings += [evolve(finding, proven=True) for finding in found]
             unknown += why
@@ -122,23 +122,24 @@ def _judge_group(evidence: Evidence, group: Group) -> tuple[list[Finding], list[
 
 def _merged(findings: Iterable[Finding]) -> list[Finding]:
     """One finding for each anomaly of a table and user: the smallest, which tells of the others."""
-    findings = list(findings)
-    proven = {(finding.name, finding.table, finding.user) for finding in findings if finding.proven}
     alike: dict[tuple[str, str | None, str | None, bool], list[Finding]] = {}
     for finding in findings:
-        about = (finding.name, finding.table, finding.user)
-        if finding.proven or about not in proven:
-            alike.setdefault((*about, finding.certain), []).append(finding)
+        alike.setdefault((finding.name, finding.table, finding.user, finding.certain), []).append(finding)
     merged = []
     for several in alike.values():
-        best = min(several, key=lambda one: (not one.quiescent, len(one.witness), one.witness))
+        best = min(several, key=_least_excusable)
         merged.append(_telling_of_others(best, several))
     order = {name: place for place, name in enumerate(profiles.MOST_TELLING_FIRST)}
     return sorted(merged, key=lambda one: (order[one.name], one.witness))
 
 
+def _least_excusable(finding: Finding) -> tuple[bool, bool, int, tuple[int, ...]]:
+    return not finding.proven, not finding.quiescent, len(finding.witness), finding.witness
+
+
 def _telling_of_others(best: Finding, several: list[Finding]) -> Finding:
     keys = list(dict.fromkeys(one.key for one in several if one.key is not None and one.key != best.key))
+    several = [one for one in several if one.witness != best.witness or one is best]
     if keys:
         more = f" The same goes for row{'s' if len(keys) > 1 else ''} {words.some(map(str, keys))}."
     elif len(several) > 1:

@@ -234,7 +234,9 @@ def _name(evidence: Evidence, cell: int, one: _Accused, bad: set[int]) -> tuple[
     if one.shown is None:
         return _name_of_missing(evidence, cell, one, bad)
     if all(version is None for version in one.legal):
-        return _name_of_unexpected(evidence, cell, one)
+        unexpected = _name_of_unexpected(evidence, cell, one)
+        if unexpected is not None:
+            return unexpected
     return _name_of_wrong_value(evidence, cell, one, bad)
 
 
@@ -309,7 +311,7 @@ def _certain_from(one: _Accused) -> int:
     return max(ends, default=0)
 
 
-def _name_of_unexpected(evidence: Evidence, cell: int, one: _Accused) -> tuple[str, list[Act], str]:
+def _name_of_unexpected(evidence: Evidence, cell: int, one: _Accused) -> tuple[str, list[Act], str] | None:
     deletes = [
         wrote
         for wrote in evidence.writes.of(cell)
@@ -317,6 +319,8 @@ def _name_of_unexpected(evidence: Evidence, cell: int, one: _Accused) -> tuple[s
     ]
     if deletes:
         return "resurrected-row", [], "it was deleted, and no later insert can have brought it back"
+    if _was_ever_there(evidence.world, one):
+        return None  # an old version
     return "phantom-row", [], "no insert can have taken effect by then"
 
 

@@ -19,7 +19,6 @@ from kalam_props.checks.finding import Finding
 from kalam_props.checks.health import judge_health
 from kalam_props.checks.judge import Anomalies, find_anomalies, judge, verdict_of
 from kalam_props.checks.verdict import Verdict
-from kalam_props.checks.weaker import RELAXED
 from kalam_props.checks.world import Scope
 from kalam_props.history.events import (
     Event,
@@ -90,7 +89,7 @@ def judge_by_columns(path: Path, *, expect: str) -> tuple[Verdict, bool]:
         header, columns = reader.header, read_columns(reader)
         truncated = reader.truncated
     verdicts = [(scope, judge_columns(scope)) for scope in columns.scopes]
-    if expect in RELAXED and any(verdict.verdict == "violated" for _, verdict in verdicts):
+    if expect in profiles.RELAXED and any(verdict.verdict == "violated" for _, verdict in verdicts):
         raise NotColumnsError("judged once more with reads relaxed, which takes the whole history")
     found = _anomalies(path, header, verdicts)
     found = evolve(found, findings=(*found.findings, *_health(header, columns)))

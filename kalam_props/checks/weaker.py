@@ -24,12 +24,9 @@ from kalam_props.checks.parts import Look, Part, Scan
 from kalam_props.checks.parts import Sequence as Transaction
 from kalam_props.history.operations import READS, Txn
 
-RELAXED: frozenset[str] = frozenset({"snapshot", "read-committed"})
-"""Profiles under which a history is judged once more."""
-
 
 def relaxed(group: Group, acts: Mapping[int, Act], expect: str) -> Group:
-    """The operations of a group as `expect`, one of RELAXED, asks for them."""
+    """The operations of a group as `expect`, one of `profiles.RELAXED`, asks for them."""
     calls = [call for call in group.calls if not isinstance(acts[call.i].op, READS)]
     reads = [call for call in group.calls if isinstance(acts[call.i].op, READS)]
     calls = [_without_view(call) if isinstance(acts[call.i].op, Txn) else call for call in calls]
