@@ -27,9 +27,18 @@ from kalam_props.history.operations import READS, Txn
 
 def relaxed(group: Group, acts: Mapping[int, Act], expect: str) -> Group:
     """The operations of a group as `expect`, one of `profiles.RELAXED`, asks for them."""
-    calls = [call for call in group.calls if not isinstance(acts[call.i].op, READS)]
-    reads = [call for call in group.calls if isinstance(acts[call.i].op, READS)]
-    calls = [_without_view(call) if isinstance(acts[call.i].op, Txn) else call for call in calls]
+    calls: list[Call] = []
+    reads: list[Call] = []
+    for call in group.calls:
+        op = acts[call.i].op
+        if isinstance(op, READS):
+            reads.append(call)
+        elif isinstance(op, Txn):
+            view, commit = _apart(call)
+            reads += view
+            calls += commit
+        else:
+            calls.append(call)
     if expect == "snapshot":
         calls += [evolve(call, start=0) for call in reads]
     else:
@@ -37,16 +46,15 @@ def relaxed(group: Group, acts: Mapping[int, Act], expect: str) -> Group:
     return evolve(group, calls=sorted(calls, key=lambda call: call.i))
 
 
-def _without_view(call: Call) -> Call:
-    """A transaction without what its reads saw: that was its snapshot, which may be as old as any."""
-    stages = tuple(
-        tuple(
-            (Look({}) if isinstance(part, Transaction) and part.snapshot else part, after)
-            for part, after in stage
-        )
-        for stage in call.options
+def _apart(call: Call) -> tuple[list[Call], list[Call]]:
+    """What a transaction saw, which may be as old as what any read sees; and its commit."""
+    parts = [part for stage in call.options for part, _ in stage]
+    views = [part for part in parts if isinstance(part, Transaction) and part.snapshot]
+    commits = [part for part in parts if not (isinstance(part, Transaction) and part.snapshot)]
+    return (
+        [evolve(call, options=(((part, DONE),),)) for part in views],
+        [evolve(call, options=(((part, DONE),),)) for part in commits],
     )
-    return evolve(call, options=stages)
 
 
 def _rows_shown(reads: Iterable[Call]) -> list[Call]:

@@ -55,7 +55,9 @@ def legal(history: History) -> bool:
 
 def legal_with_late_reads(history: History) -> bool:
     """As `legal`, where a read may show the table as it was at any time up to its end."""
-    return _legal(history, lambda step: evolve(step, start=0) if isinstance(step.op, READS) else step)
+    return _legal(
+        history, lambda step: evolve(step, start=0) if isinstance(step.op, (*READS, View)) else step
+    )
 
 
 def _legal(history: History, relaxed: Callable[[Step], Step]) -> bool:
