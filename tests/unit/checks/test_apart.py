@@ -32,7 +32,7 @@ def _apart(history: History, folder: str | Path, *, parts: int = 5) -> Verdict:
     return verdict_of(found, operations, "linearizable")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(seed=st.integers(0, 2**48), shape=st.sampled_from(SHAPES))
 def test_parts_say_what_the_whole_says(seed, shape):
     """The same verdict, names, witnesses, users and keys, whatever was changed."""

@@ -31,7 +31,7 @@ SHAPES = (
     {"operations": 9, "processes": 5, "users": 1, "only": ("new", "new-batch", "new-statements", "count")},
     {"operations": 9, "processes": 6, "users": 1, "only": ("new", "new-batch", "select", "select", "count")},
 )
-relaxed = settings(max_examples=500, deadline=None)
+relaxed = settings(max_examples=300, deadline=None)
 seeds = st.integers(0, 2**48)
 shapes = st.sampled_from(SHAPES)
 

@@ -112,7 +112,7 @@ def agree(model, operations):
 
 
 @pytest.mark.parametrize("name", CALLS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_history_gets_the_verdict_of_trying_every_order(name, data):
     """Whatever was answered, lost or resent, promises and shortcuts never change the verdict."""
@@ -153,7 +153,7 @@ def test_a_correct_store_is_never_condemned(name, data):
 UNIQUE = st.integers(1, 6)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_unique_values_get_the_same_verdict_and_witness_by_shortcut_and_search(data):
     """Where every value is written once, the zone check and the search agree on what is stuck as well."""
@@ -173,7 +173,7 @@ def test_unique_values_get_the_same_verdict_and_witness_by_shortcut_and_search(d
     agree(model, operations)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(operations=histories(call("write", small) | call("read", output=small), most=5))
 def test_any_number_of_effects_allows_what_many_effects_allow(operations):
     """`at_most=None` is judged as more effects than a history of this size can need."""
