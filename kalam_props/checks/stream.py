@@ -36,8 +36,8 @@ from kalam_props.history.reader import HistoryReader, open_history, read_history
 
 _SMALL = 1 << 20
 """Files of fewer bytes are read whole: it is as quick, and the words are complete."""
-_PART = 12 << 20
-"""Longer ones that columns cannot hold are judged in parts of about so many bytes."""
+PART_BYTES = 12 << 20
+"""Text of a history whose events take about 200 MiB."""
 _PARTS = 200
 _COMPRESSED = 8
 _WHOLE = 4_000
@@ -45,8 +45,12 @@ _WHOLE = 4_000
 _WHOLE_TOGETHER = 40_000
 
 
-def judge_file(path: Path, *, expect: str = "linearizable") -> tuple[Verdict, bool]:
+def judge_file(
+    path: Path, *, expect: str = "linearizable", part_bytes: int = PART_BYTES
+) -> tuple[Verdict, bool]:
     """The verdict on a history file, and whether its last line was cut off.
+
+    One that columns cannot hold is judged in parts of about `part_bytes` of its text, if it is longer.
 
     Raises:
         CorruptInputError: file, line and what was expected.
@@ -59,7 +63,7 @@ def judge_file(path: Path, *, expect: str = "linearizable") -> tuple[Verdict, bo
             return judge_by_columns(path, expect=expect)
         except NotColumnsError:
             pass
-    parts = min(_PARTS, _text_bytes(path) // _PART)
+    parts = min(_PARTS, _text_bytes(path) // part_bytes)
     if parts > 1:
         try:
             found, operations, truncated = judge_apart(path, parts, expect=expect)

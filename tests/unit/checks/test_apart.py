@@ -17,8 +17,9 @@ from test_columns import _numbered, _told, _write
 
 from kalam_props.checks.apart import NotApartError, judge_apart
 from kalam_props.checks.judge import judge, verdict_of
+from kalam_props.checks.stream import judge_file
 from kalam_props.checks.verdict import Verdict
-from kalam_props.history.events import History, Notify, ServerEvent
+from kalam_props.history.events import History, Invoke, Notify, Ok, ServerEvent
 from kalam_props.history.operations import Insert, Txn
 
 SHAPES = (
@@ -91,3 +92,23 @@ def test_a_transaction_over_a_user_table_and_a_shared_one_is_not_taken_apart(tmp
     history = evolve(history, events=(evolve(invoke, op=both), answer))
     with pytest.raises(NotApartError):
         _apart(history, tmp_path, parts=97)
+
+
+@pytest.mark.parametrize("part_bytes", [200, 1_000, 1 << 30])
+def test_a_file_is_judged_the_same_in_parts_of_any_size(part_bytes, tmp_path):
+    """Also one that was cut off, and one with a transaction that binds a user's table and a shared one."""
+    both = Txn((Insert("t", ((7, "a", 0),)), Insert("s", ((8, "b", 0),))))
+    history = _numbered(simulate(Random(3), operations=40, processes=8, users=4))
+    for number, text in enumerate(("", '{"i":')):
+        path = _write(history, tmp_path)
+        path.write_bytes(path.read_bytes() + text.encode())
+        verdict, truncated = judge_file(path, part_bytes=part_bytes)
+        assert (verdict, truncated) == (judge(history), number == 1)
+    last = history.events[-1]
+    bound = (
+        *history.events,
+        Invoke(last.i + 1, last.t + 1, "x/1", "x", both),
+        Ok(last.i + 2, last.t + 2, last.i + 1),
+    )
+    verdict, _ = judge_file(_write(evolve(history, events=bound), tmp_path), part_bytes=part_bytes)
+    assert (verdict.verdict, verdict.operations) == ("holds", judge(history).operations + 1)
