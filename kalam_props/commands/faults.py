@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 DIFFICULTIES = ("easy", "medium", "hard")
 SEEDS = {"easy": 20, "medium": 10, "hard": 3}
 EXPLORE_S = {"easy": 120.0, "medium": 120.0, "hard": 600.0}
+FILE_WIDTH = 160
+"""Columns of the table where nobody's window decides."""
+
 SHRINK_S = {"easy": 60.0, "medium": 180.0, "hard": 300.0}
 
 
@@ -77,7 +79,12 @@ SHRINK_S = {"easy": 60.0, "medium": 180.0, "hard": 300.0}
 @click.option(
     "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write the table as Markdown."
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Keep the hunts' runs here.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the hunts' runs here; what is there already is not hunted for again.",
+)
 def faults(
     names: tuple[str, ...],
     measure: bool,  # noqa: FBT001  # click passes options by name
@@ -118,7 +125,12 @@ def faults(
         )
         for difficulty in difficulties or DIFFICULTIES
     }
-    return _measure(chosen, budgets, seeds, driver, json_file, markdown, run_dir)
+    command = ["kalam-props", "faults", "--measure", *names]
+    for name, value in (("seeds", seeds), ("programs", programs), ("time", seconds), ("driver", driver)):
+        command += [] if value is None else [f"--{name}", str(value)]
+    command += [word for difficulty in difficulties for word in ("--difficulty", difficulty)]
+    command += [] if shrink_time is None else ["--shrink-time", f"{shrink_time:g}"]
+    return _measure(chosen, budgets, seeds, driver, json_file, markdown, run_dir, tuple(command))
 
 
 def _list(names: Sequence[str]) -> None:
@@ -139,6 +151,7 @@ def _measure(
     json_file: str | None,
     markdown: Path | None,
     run_dir: Path | None,
+    command: tuple[str, ...],
 ) -> int:
     """0 when every fault was found by every hunt, else 1."""
     # Here and not above: a listing need not wait for Hypothesis.
@@ -148,8 +161,9 @@ def _measure(
     from kalam_props.targets.opening import TargetOptions  # noqa: PLC0415
 
     console = Console(stderr=json_file == "-", highlight=False)
+    if not console.is_terminal:
+        console = Console(stderr=json_file == "-", highlight=False, width=FILE_WIDTH)
     folder = make_run_dir(run_dir, "measure")
-    setting = _setting(driver)
     measured: list[Measurement] = []
     try:
         for name in names:
@@ -173,6 +187,7 @@ def _measure(
     else:
         interrupted = False
     console.print(measuring.table(measured))
+    setting = _setting(command, driver)
     if json_file is not None:
         _write_json(measuring.document(setting, measured), json_file)
     if markdown is not None:
@@ -182,12 +197,12 @@ def _measure(
     return 0 if all(len(one.found) == len(one.attempts) for one in measured) else 1
 
 
-def _setting(driver: str) -> Setting:
+def _setting(command: tuple[str, ...], driver: str) -> Setting:
     from kalam_props.report.measuring import Setting  # noqa: PLC0415  # as in `_measure`
 
     return Setting(
         date=datetime.now(UTC).date().isoformat(),
-        command=("kalam-props", *sys.argv[1:]),
+        command=command,
         server=f"reference server {__version__}",
         driver=driver,
         machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",

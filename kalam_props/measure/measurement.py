@@ -8,16 +8,20 @@ from pathlib import Path
 from statistics import median
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from kalam_props.errors import KalamPropsError, StorageError
 from kalam_props.hunt.campaign import Finding, Listener, Plan, hunt
 from kalam_props.hunt.lab import Lab
+from kalam_props.measure import records
+from kalam_props.measure.records import Attempt
 from kalam_props.measure.shape import same_up_to_names
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machines import MACHINES
-from kalam_props.programs.model import Program
+from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
+
+RECORD = "attempt.json"
 
 
 @frozen
@@ -27,38 +31,6 @@ class Budget:
     programs: int | None
     seconds: float | None
     shrink_s: float
-
-
-@frozen
-class Attempt:
-    """One hunt with one random seed on a server with one fault.
-
-    Attributes:
-        programs: run until the first detection; all of them when there was none.
-        seconds: as `programs`, from the first program on.
-        anomaly: the name of what was found, None when nothing was.
-        named_right: whether the fault may show under this name.
-        operations: of the shrunk program.
-        minimal: whether it is one of the hand-written programs, up to names.
-        error: why the hunt could not go on, if so; a server that died is a finding of its own.
-
-    """
-
-    random_seed: int
-    programs: int
-    seconds: float
-    anomaly: str | None = None
-    named_right: bool = False
-    program: Program | None = None
-    operations: int | None = None
-    minimal: bool = False
-    shrink_s: float | None = None
-    reproduced: tuple[int, int] | None = None
-    error: str | None = None
-
-    @property
-    def found(self) -> bool:
-        return self.anomaly is not None
 
 
 @frozen
@@ -109,14 +81,30 @@ def measure(
 ) -> Measurement:
     """Hunt for a fault with random seeds 1 to `seeds`, each on a server of its own.
 
+    What was hunted for in this folder before, with the same budget and driver, is not hunted for again: a
+    measurement of hours goes on where it was interrupted.
+
     Raises:
         StorageError: the folder cannot be written.
+        CorruptInputError: what is in it cannot be read.
 
     """
     attempts = []
     for random_seed in range(1, seeds + 1):
+        made_with = {
+            "fault": fault,
+            "parameters": {str(name): values for name, values in FAULTS[fault].difficulties.items()}[
+                difficulty
+            ],
+            "seed": random_seed,
+            "driver": target.driver,
+            **asdict(budget),
+        }
         own = folder / f"{fault}-{difficulty}-{random_seed:02d}"
-        attempt = _attempt(fault, difficulty, random_seed, budget, target, own)
+        attempt = records.read(own / RECORD, made_with)
+        if attempt is None:
+            attempt = _attempt(fault, difficulty, random_seed, budget, target, own)
+            records.write(own / RECORD, made_with, attempt)
         attempts.append(attempt)
         on_attempt(fault, difficulty, attempt)
     return Measurement(fault, difficulty, YARDSTICKS[fault].operations, tuple(attempts))

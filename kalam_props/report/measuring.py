@@ -9,28 +9,29 @@ from typing import Any
 from attrs import frozen
 from rich.table import Table
 
-from kalam_props.measure.measurement import Attempt, Measurement, middle_and_ninetieth
-from kalam_props.programs import codec
+from kalam_props.measure import records
+from kalam_props.measure.measurement import Measurement, middle_and_ninetieth
+from kalam_props.measure.records import Attempt
 
 _COLUMNS = (
     "fault",
     "difficulty",
     "found",
-    "programs to it",
-    "seconds to it",
+    "programs",
+    "seconds",
     "named right",
     "shrunk to (minimum)",
-    "the minimum",
+    "minimal",
     "shrink s",
     "reproduced",
 )
 
 _LEGEND = """\
 - **found**: hunts that found it, of those that were made, each with a random seed of its own.
-- **programs**, **seconds to it**: until the first detection, median / 90th percentile over those hunts.
+- **programs**, **seconds**: until the first detection, median / 90th percentile over those hunts.
 - **named right**: findings whose anomaly is one under which this fault may show itself.
 - **shrunk to (minimum)**: operations of the shrunk programs, fewest to most, and of the hand-written minimum.
-- **the minimum**: findings whose shrunk program is a hand-written one up to names.
+- **minimal**: findings whose shrunk program is a hand-written one up to names.
 - **shrink s**: seconds of shrinking, median / 90th percentile.
 - **reproduced**: runs of the shrunk programs that showed the anomaly again, of all their runs."""
 
@@ -95,7 +96,7 @@ def document(setting: Setting, measurements: Iterable[Measurement]) -> dict[str,
                 "difficulty": one.difficulty,
                 "minimum": one.minimum,
                 "found": len(one.found),
-                "attempts": [_attempt_to_json(attempt) for attempt in one.attempts],
+                "attempts": [records.to_json(attempt) for attempt in one.attempts],
             }
             for one in measurements
         ],
@@ -139,20 +140,3 @@ def _cells(one: Measurement) -> tuple[str, ...]:
 def _pair(values: Sequence[float], digits: int) -> str:
     known = middle_and_ninetieth(values)
     return "-" if known is None else f"{known[0]:.{digits}f} / {known[1]:.{digits}f}"
-
-
-def _attempt_to_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "seed": attempt.random_seed,
-        "found": attempt.found,
-        "programs": attempt.programs,
-        "seconds": round(attempt.seconds, 2),
-        "anomaly": attempt.anomaly,
-        "named_right": attempt.named_right,
-        "operations": attempt.operations,
-        "minimal": attempt.minimal,
-        "shrink_seconds": None if attempt.shrink_s is None else round(attempt.shrink_s, 2),
-        "reproduced": list(attempt.reproduced) if attempt.reproduced else None,
-        "program": codec.to_json(attempt.program) if attempt.program else None,
-        "error": attempt.error,
-    }
