@@ -9,6 +9,9 @@ from kalam_props.errors import UsageError
 from kalam_props.reference.fault_catalogue import FAULTS
 from kalam_props.reference.faults import DIFFICULTY, ParameterKind, SwitchedFault, parse_duration
 
+MOST_LISTED = 8
+"""More names than this hide the rest of a sentence."""
+
 
 def parse_fault(text: str) -> SwitchedFault:
     """The fault in `NAME`, `NAME:window=2ms` or `NAME:difficulty=hard`.
@@ -50,4 +53,5 @@ def _check(name: str, key: str, value: str, kind: ParameterKind) -> None:
 def _unknown(what: str, name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return f"unknown {what} {name!r}{hint} (known: {', '.join(known)})"
+    listed = f"known: {', '.join(known)}" if len(known) <= MOST_LISTED else "`kalam-props faults` lists them"
+    return f"unknown {what} {name!r}{hint} ({listed})"
