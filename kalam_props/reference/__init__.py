@@ -1,15 +1,37 @@
 """The reference server: a small real database with a hot and a cold tier, and faults that can be switched on.
 
 A test instrument, never a product, and not KalamDB. Nothing here may import the rest of the project except
-`errors`; nothing else may import more of it than this module says. Importing it loads no heavy dependency.
+`errors`; nothing else may import more of it than this module says. Importing it loads no heavy dependency,
+and names are loaded when they are asked for: the compatible client lives in this package too, and a tester
+starts it for each operation.
 """
 
-from kalam_props.reference.config import ServerConfig
-from kalam_props.reference.fault_catalogue import FAULTS
-from kalam_props.reference.fault_options import parse_fault
-from kalam_props.reference.faults import Fault, SwitchedFault
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalam_props.reference.config import ServerConfig
+    from kalam_props.reference.fault_catalogue import FAULTS
+    from kalam_props.reference.fault_options import parse_fault
+    from kalam_props.reference.faults import Fault, SwitchedFault
 
 __all__ = ["FAULTS", "Fault", "ServerConfig", "SwitchedFault", "parse_fault", "run_server"]
+
+_HOMES = {
+    "FAULTS": "fault_catalogue",
+    "Fault": "faults",
+    "ServerConfig": "config",
+    "SwitchedFault": "faults",
+    "parse_fault": "fault_options",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def run_server(config: ServerConfig) -> None:

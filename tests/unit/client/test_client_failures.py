@@ -175,3 +175,10 @@ def test_it_starts_without_the_slow_parts_of_the_standard_library():
     assert "client.run" in imported
     slow = {"socket", "json", "re", "argparse", "http.client", "typing", "enum", "collections", "os", "attrs"}
     assert not slow & imported
+
+
+def test_the_console_command_does_not_load_what_the_server_needs():
+    """`kalam-compat` lives in the package of the server, and is started for each operation too."""
+    code = "import kalam_props.reference.client.__main__, sys; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"attr", "attrs", "kalam_props.reference.config"} & set(ended.stdout.split())
