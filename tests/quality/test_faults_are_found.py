@@ -19,7 +19,6 @@ CI_FAULTS = (
     "boundary-row-dropped",
     "foreign-flush",
     "stale-count",
-    "tombstone-dropped",
     "applied-but-refused",
 )
 """Found in seconds whatever the machine is doing; the others have their turn in the nightly profile."""
