@@ -11,6 +11,15 @@ from kalam_props.reference.fault_points import FaultPoints
 from kalam_props.reference.hot import Partition, Version
 from kalam_props.reference.tables import Table
 
+FAULTS = (
+    "boundary-row-dropped",
+    "tombstone-dropped",
+    "old-version-flushed",
+    "shifted-column",
+    "foreign-flush",
+)
+"""Those of `spoil`; the others act while a flush runs."""
+
 
 def spoil(
     faults: FaultPoints,
@@ -19,6 +28,8 @@ def spoil(
     kept: dict[Partition, list[Version]],
 ) -> None:
     """Change what is about to be written. `read`: hot versions, newest first; `kept`: one for each key."""
+    if not any(map(faults.on, FAULTS)):
+        return
     if sum(map(len, read.values())) == table.flush_rows and faults.chance("boundary-row-dropped"):
         _remove_last(kept)
     if any(version.deleted for found in kept.values() for version in found) and faults.chance(
