@@ -98,7 +98,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
     from kalam_props.execution.diagnosis import missing  # noqa: PLC0415  # see above
     from kalam_props.hunt.campaign import Listener, Plan, hunt  # noqa: PLC0415  # see above
     from kalam_props.hunt.seeds import SEEDS_FOLDER  # noqa: PLC0415
-    from kalam_props.report.hunting import finding_text  # noqa: PLC0415
+    from kalam_props.report.finding import finding_text  # noqa: PLC0415
 
     def run(machine: type[ProgramMachine]) -> None:
         if lacks := missing(machine, kalam_lab.workspace):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -20,19 +21,27 @@ from kalam_props.commands.options import (
 )
 from kalam_props.errors import UsageError
 from kalam_props.execution.diagnosis import missing
-from kalam_props.hunt.campaign import Finding, Listener, Outcome, Plan
-from kalam_props.hunt.campaign import hunt as run_hunt
-from kalam_props.hunt.explore import Failure
+from kalam_props.hunt import campaign
+from kalam_props.hunt.campaign import Listener, Outcome, Plan
+from kalam_props.hunt.database import open_database
+from kalam_props.hunt.finding import Finding
+from kalam_props.hunt.known import known_and_open
 from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.hunt.run_file import Run, read_run, write_run
+from kalam_props.hunt.seeds import program_of
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
 from kalam_props.report import hunting
+from kalam_props.report.finding import finding_text
 from kalam_props.report.memory import resident_mib
+from kalam_props.report.page import write_page
 from kalam_props.report.progress import progress
 from kalam_props.targets.opening import TargetOptions, open_run
 from kalam_props.targets.workspace import Workspace
 
 DEFAULT_SECONDS = 45.0
+
+_Act = Callable[[Lab, Plan, Listener], Outcome]
 
 
 @click.command()
@@ -74,7 +83,26 @@ DEFAULT_SECONDS = 45.0
     default=Path(".hypothesis/seeds"),
     show_default=True,
     metavar="DIR",
-    help="Where findings are saved as seeds.",
+    help="Where findings are saved as seeds, and where bugs that are known and open are looked up.",
+)
+@option(
+    "--from-seed",
+    "from_seeds",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Change this seed (or program) at random instead of drawing programs; repeatable.",
+)
+@option(
+    "--database",
+    metavar="DIR|redis://…",
+    help="Hypothesis example database to share: programs that failed before are tried first.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on shrinking what a killed run had found, with its own options; draws nothing new.",
 )
 @run_dir_option
 @json_option
@@ -89,17 +117,28 @@ def hunt(
     shrink_time: float,
     expect: str,
     seeds_dir: Path,
+    from_seeds: tuple[Path, ...],
+    database: str | None,
+    resume: Path | None,
     run_dir: Path | None,
     as_json: bool,  # noqa: FBT001  # as above
 ) -> int:
     """Draw programs, run them on a live server, check every history, shrink what fails."""
+    if resume is not None:
+        return _resume(resume, target, as_json=as_json)
     if programs is None and seconds is None:
         seconds = DEFAULT_SECONDS
-    start_mib = resident_mib()
-    folder = make_run_dir(run_dir, "hunt")
-    plan = Plan(
-        machines={name: MACHINES[name] for name in machines or MACHINES},
+    run = Run(
+        target=target,
+        machines=machines or tuple(MACHINES),
         random_seed=random.SystemRandom().getrandbits(32) if random_seed is None else random_seed,
+        shrink_s=shrink_time,
+        expect=expect,
+        seeds_folder=seeds_dir,
+    )
+    plan = Plan(
+        machines={name: MACHINES[name] for name in run.machines},
+        random_seed=run.random_seed,
         programs=programs,
         seconds=seconds,
         shrink_s=shrink_time,
@@ -107,27 +146,62 @@ def hunt(
         feedback=not no_feedback,
         faults=target.faults,
         seeds_folder=seeds_dir,
+        known=known_and_open(seeds_dir),
+        relatives_of=tuple(program_of(path) for path in from_seeds),
+        database=None if database is None else open_database(database),
     )
+    folder = make_run_dir(run_dir, "hunt")
+    write_run(run, folder)
+    return _hunt(run, plan, folder, folder, campaign.hunt, as_json=as_json)
+
+
+def _resume(folder: Path, target: TargetOptions, *, as_json: bool) -> int:
+    run = read_run(folder, root_password=target.root_password)
+    unknown = [name for name in run.machines if name not in MACHINES]
+    if unknown:
+        raise UsageError(f"{folder} was made with machines that are not here: {', '.join(unknown)}")
+    plan = Plan(
+        machines={name: MACHINES[name] for name in run.machines},
+        random_seed=run.random_seed,
+        shrink_s=run.shrink_s,
+        faults=run.target.faults,
+        seeds_folder=run.seeds_folder,
+        known=known_and_open(run.seeds_folder),
+    )
+    # Of its own, since the journal and the server's log of the killed run are still needed as they are.
+    again = make_run_dir(folder / "resumed", "hunt")
+    return _hunt(run, plan, folder, again, campaign.resume, as_json=as_json)
+
+
+def _hunt(run: Run, plan: Plan, folder: Path, target_folder: Path, act: _Act, *, as_json: bool) -> int:
+    start_mib = resident_mib()
     console = Console(stderr=as_json, highlight=False)
-    with open_run(target, folder) as workspace:
+    with open_run(run.target, target_folder) as workspace:
         plan = evolve(plan, machines=_able(plan.machines, workspace, console))
-        lab = Lab(workspace, folder / "histories", expect, feedback=not no_feedback)
+        lab = Lab(workspace, folder / "histories", run.expect, feedback=plan.feedback)
         console.print(hunting.heading(workspace, plan, folder), markup=False, soft_wrap=True)
-        with progress("programs", programs) as advance:
+        with progress("programs", plan.programs) as advance:
             listener = Listener(
                 on_trial=lambda trial: advance(_anomalies(trial)),
-                on_failure=lambda failure: console.print(_found(failure), markup=False, soft_wrap=True),
+                on_failure=lambda finding: console.print(_found(finding), markup=False, soft_wrap=True),
                 on_finding=lambda finding: _show(console, finding, workspace.target.product.name),
             )
-            outcome = run_hunt(lab, plan, listener)
+            outcome = act(lab, plan, listener)
         end_mib = resident_mib()
         document = hunting.document(outcome, lab, start_mib, end_mib)
     hunting.save(document, folder)
+    page = write_page(document, outcome.findings, folder)
     console.print(hunting.summary(outcome, lab, start_mib, end_mib), markup=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    if outcome.findings:
+        console.print(f"page       {page}", markup=False, soft_wrap=True)
     if outcome.interrupted:
-        console.print(f"interrupted; histories and findings are in {folder}", markup=False, soft_wrap=True)
+        console.print(
+            f"interrupted; histories and findings are in {folder}; kalam-props hunt --resume {folder}",
+            markup=False,
+            soft_wrap=True,
+        )
     return _exit_code(outcome, lab)
 
 
@@ -152,15 +226,15 @@ def _anomalies(trial: Trial) -> str:
     return ", ".join(sorted({anomaly.name for anomaly in trial.verdict.anomalies}))
 
 
-def _found(failure: Failure) -> str:
-    operations = failure.trial.program.operations
+def _found(finding: Finding) -> str:
     return (
-        f"{failure.anomaly.name} in a program of {operations} operations ({failure.trial.history}); shrinking"
+        f"{finding.anomaly.name} in a program of {finding.original.operations} operations "
+        f"({finding.discovered}); shrinking"
     )
 
 
 def _show(console: Console, finding: Finding, target: str) -> None:
-    console.print(hunting.finding_text(finding, target), markup=False, soft_wrap=True)
+    console.print(finding_text(finding, target), markup=False, soft_wrap=True)
 
 
 def _exit_code(outcome: Outcome, lab: Lab) -> int:

@@ -5,7 +5,8 @@ Hypothesis only generates here. Shrinking is ours: see `shrink`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from attrs import define, field, frozen
@@ -72,21 +73,47 @@ class Explorer:
             raise AnomalyFoundError(self.failure.anomaly.name)
         if key in self.seen or self.failure is not None or self.over():
             return
-        self.seen.add(key)
         try:
-            trial = self.lab.run(program)
+            failure = self.attempt(program)
         except KalamPropsError as error:
             # Hypothesis would run it again and call it flaky; it is kept and raised when the batch is over.
             self.error = error
             raise AnomalyFoundError(str(error)) from None
+        if failure is not None:
+            raise AnomalyFoundError(failure.anomaly.name)
+
+    def attempt(self, program: Program) -> Failure | None:
+        """Run a program that was not run before; how it failed, if that is new.
+
+        Raises:
+            KalamPropsError: it cannot be run.
+
+        """
+        self.seen.add(digest(program))
+        trial = self.lab.run(program)
         self.on_trial(trial)
         if trial.sightings:
             new = self.first_new(trial)
             if new is None:
                 self.known_failures += 1
-                return
-            self.failure = Failure(trial, new)
-            raise AnomalyFoundError(new.name)
+            else:
+                self.failure = Failure(trial, new)
+                return self.failure
+        return None
+
+    def first_failure(self, programs: Iterator[Program], number: int) -> Failure | None:
+        """Run up to `number` programs that were not run before; the first new failure, or None.
+
+        Raises:
+            KalamPropsError: one of them cannot be run.
+
+        """
+        for program in itertools.islice(programs, number):
+            if self.over():
+                break
+            if digest(program) not in self.seen and (failure := self.attempt(program)) is not None:
+                return failure
+        return None
 
 
 def explore(

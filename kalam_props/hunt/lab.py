@@ -8,16 +8,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Verdict
+from kalam_props.drivers.protocol import Driver
 from kalam_props.errors import StorageError
 from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
 from kalam_props.hunt.families import Sighting, most_telling, sight
+from kalam_props.hunt.seeds import program_text
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
@@ -62,11 +64,14 @@ class Lab:
     expect: str = "linearizable"
     limits: Limits = field(factory=Limits)
     evidence: Evidence = field(factory=Evidence)
+    aim: Aim = field(factory=Aim)
     executions: int = 0
     feedback: bool = True
     flush_times: FlushTimes = field(factory=FlushTimes)
-    aim: Aim = field(factory=Aim)
+    executions_elsewhere: int = 0
     unknown: list[str] = field(factory=list)
+    _programs: set[str] = field(factory=set, repr=False)
+    _taken: int | None = field(default=None, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def run(self, program: Program) -> Trial:
@@ -113,15 +118,53 @@ class Lab:
                 ended.extend(future.result() for future in done)
         return ended
 
+    def with_driver(self, driver: Driver) -> Lab:
+        """A lab on the same target with another driver, which keeps its histories in a folder of its own."""
+        workspace = evolve(self.workspace, target=evolve(self.workspace.target, driver=driver))
+        folder = self.folder.with_name(f"{self.folder.name}-{driver.name}")
+        return Lab(
+            workspace,
+            folder,
+            self.expect,
+            self.limits,
+            feedback=self.feedback,
+            flush_times=self.flush_times,
+            aim=self.aim,
+        )
+
+    def count_executions(self, number: int) -> None:
+        """Add executions that were done for this lab by another."""
+        with self._lock:
+            self.executions_elsewhere += number
+
     def _new_path(self, program: Program) -> Path:
+        """A path for a history; the program is on disk before anything is run."""
+        name = digest(program)
         with self._lock:
             self.executions += 1
-            number = self.executions
+            number = self._numbers_taken() + self.executions
+            new = name not in self._programs
+            self._programs.add(name)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if new:
+                self.programs_folder.mkdir(exist_ok=True)
+                (self.programs_folder / f"{name}.json").write_text(program_text(program), encoding="utf-8")
         except OSError as error:
-            raise StorageError(f"{self.folder}: cannot be created ({error.strerror})") from None
-        return self.folder / f"{number:06d}-{digest(program)}.jsonl"
+            raise StorageError(f"{self.folder}: cannot be written ({error.strerror})") from None
+        return self.folder / f"{number:06d}-{name}.jsonl"
+
+    @property
+    def programs_folder(self) -> Path:
+        """Every program that was run, by its digest, which is in the name of its histories."""
+        return self.folder.parent / "programs"
+
+    def _numbers_taken(self) -> int:
+        """Histories of a run that is resumed keep their numbers."""
+        if self._taken is None:
+            numbers = (path.name.split("-")[0] for path in self.folder.glob("*-*.jsonl"))
+            self._taken = max((int(number) for number in numbers if number.isdigit()), default=0)
+        return self._taken
 
 
 def asks_for_flush(program: Program) -> bool:

@@ -167,6 +167,19 @@ def read(path: Path) -> Seed:
     )
 
 
+def program_of(path: Path) -> Program:
+    """The program in a seed file, or in a file that holds just a program.
+
+    Raises:
+        CorruptInputError: it is neither.
+
+    """
+    data = codec.read_json(path)
+    if isinstance(data, dict) and data.get("format") == FORMAT:
+        return read(path).program
+    return codec.from_json(data, source=str(path))
+
+
 def find(paths: tuple[Path, ...]) -> list[Path]:
     """Seed files among files and folders; without any, those of `.hypothesis/seeds`, if there are some.
 

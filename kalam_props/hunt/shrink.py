@@ -1,143 +1,180 @@
 """From a program that failed to the smallest that still does, although it fails only at times.
 
-A candidate is run until it is clear whether it fails about as often as the program that was found (a
-sequential test; only the same anomaly counts), and is remembered by its digest, so that no candidate is tried
-twice and the answer never wavers. So the smallest program is not one that hardly ever fails. A budget in
-seconds bounds it all; at its end the best so far is the result.
+A candidate is run until it is clear whether it fails about as often as the best so far (a sequential test;
+only its family of anomalies counts, see `families`), and is remembered by its digest, so that no candidate is
+tried twice in a phase and the answer never wavers. The first phase asks for the rate of the best, which is
+quick; the next ones forget what was rejected, since that may have been bad luck, and are content with less.
+A program that is rare is repeated within each run (see `amplify`) to drop what is hopeless early; what is
+accepted failed alone. A budget in seconds bounds it all; at its end the best so far is the result.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from attrs import define, field, frozen
 
-from kalam_props.checks.verdict import Anomaly
-from kalam_props.history.events import History, Invoke
 from kalam_props.history.reader import read_history
+from kalam_props.hunt.amplify import amplified, repetitions
+from kalam_props.hunt.cuts import cut_to_witness
 from kalam_props.hunt.families import Sighting, majority
-from kalam_props.hunt.lab import Lab, Trial
-from kalam_props.hunt.rates import lower_bound, still_fails
-from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size
+from kalam_props.hunt.lab import Trial
+from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.rates import lower_bound, runs_needed, still_fails
+from kalam_props.hunt.reductions import REDUCTIONS
+from kalam_props.hunt.structure import size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
-MAX_RUNS = 40
-"""Runs for a candidate at the most: a failure too rare for that is shrunk with less certainty."""
+CONTENT_WITH = 0.3
+"""A rate that later phases are content with, or half the rate of the best if that is more."""
+
+PHASES = 4
 
 
 @frozen
-class Rate:
-    """How often a program showed an anomaly: `seen` of `runs`."""
+class Best:
+    """A program that was seen to fail, and how.
 
-    seen: int
-    runs: int
+    Attributes:
+        history: of a run that shows it.
+        rate: the runs from which it was accepted; a sequential test stops when it likes what it sees, so this
+            flatters.
 
-    @property
-    def low(self) -> float:
-        return lower_bound(self.seen, self.runs)
+    """
+
+    program: Program
+    history: Path
+    sighting: Sighting
+    rate: Rate = field(factory=Rate)
 
 
 @frozen
 class Shrunk:
-    """The smallest program that still failed, and the trial in which it did.
+    """The smallest program that still failed.
 
-    `sighting`: what that trial showed; it may have a more telling name than the one discovered.
-    `as_discovered`: the smallest program that failed under the name that was discovered.
-    `finished`: every reduction was tried on it; False when the budget ended first.
+    Attributes:
+        best: the program, with a history of it that shows the anomaly.
+        as_discovered: the smallest that failed under the name that was discovered.
+        larger: the programs that were accepted before it, the last first.
+        tried, runs: candidates, and executions for them.
+        finished: every reduction was tried on it; False when the budget ended first.
+
     """
 
-    trial: Trial
-    sighting: Sighting
+    best: Best
     as_discovered: Program
     tried: int
+    runs: int
     seconds: float
     finished: bool
+    larger: tuple[Best, ...] = ()
+
+    def steadier(self, rate: Rate) -> Best | None:
+        """A program up to two operations larger that clearly fails more often, if there was one."""
+        most = self.best.program.operations + 2
+        near = (
+            other for other in self.larger if self.best.program.operations < other.program.operations <= most
+        )
+        return next((other for other in near if other.rate.interval[0] > 2 * rate.interval[1]), None)
 
 
-def estimate(lab: Lab, program: Program, wanted: Sighting, *, runs: int = 20, enough: int = 4) -> Rate:
-    """How often a program shows an anomaly; stops early when it is clear that it does.
+OnBetter = Callable[[Best, Program], None]
+"""Told of each smaller program, and of the smallest under the discovered name, as soon as it is accepted."""
 
-    The run that discovered the failure is left out: it was chosen for having failed.
+
+def shrink(
+    bench: Bench,
+    found: Best,
+    rate: Rate,
+    *,
+    budget_s: float,
+    on_better: OnBetter = lambda _best, _as_discovered: None,
+) -> Shrunk:
+    """The smallest program found within the budget that shows the same anomaly, or a more telling one.
+
+    `rate`: how often the program that was found fails. One that was never seen to fail again comes back as it
+    is: there is nothing to compare a candidate with.
     """
-    seen = done = 0
-    while done < runs and seen < enough:
-        trials = lab.until(program, min(4, runs - done), lambda _: False)
-        done += len(trials)
-        seen += sum(trial.showing(wanted) is not None for trial in trials)
-    return Rate(seen, done)
-
-
-def shrink(lab: Lab, trial: Trial, wanted: Sighting, rate: Rate, *, budget_s: float) -> Shrunk:
-    """The smallest program found within the budget that shows the same anomaly, or a more telling one."""
-    reference = max(rate.seen, 1) / max(rate.runs, 1)
-    search = _Search(lab, wanted, reference, time.monotonic() + budget_s, trial, trial.program)
     began = time.monotonic()
-    search.improve(cut_to_witness(trial.program, read_history(trial.history), wanted.anomaly))
+    search = _Search(bench, [found], found.program, began + budget_s, on_better)
+    if not rate.seen:
+        return Shrunk(found, found.program, 0, 0, 0.0, finished=False)
     finished = False
-    while not finished and not search.over:
-        before = size(search.best.program)
-        for reduction in REDUCTIONS:
-            while search.improve(reduction(search.best.program)):
-                pass
-        finished = size(search.best.program) == before and not search.over
-    found = search.best.showing(search.wanted) or wanted
-    return Shrunk(search.best, found, search.as_discovered, search.tried, time.monotonic() - began, finished)
-
-
-def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
-    """The witness alone, with the writes of its table; then all that came before the witness ended.
-
-    The n-th invocation of a session is its n-th step; what comes after its steps are closing reads.
-    """
-    steps = {}
-    position: dict[str, int] = {}
-    ordered: dict[str, list[tuple[int, str, int]]] = {}
-    for place in places(program):
-        ordered.setdefault(place[1], []).append(place)
-    for event in history.events:
-        if isinstance(event, Invoke):
-            session = event.p.split("#")[0]
-            at = position.get(session, 0)
-            position[session] = at + 1
-            if at < len(ordered.get(session, [])):
-                steps[event.i] = ordered[session][at]
-    witness = {steps[i] for i in anomaly.witness if i in steps}
-    if not witness:
-        return
-    last = (
-        max(place[0] for place in witness)
-        if all(i in steps for i in anomaly.witness)
-        else len(program.rounds)
+    search.begin_phase(rate)
+    for phase in range(PHASES):
+        before = search.best.program
+        if phase == 0:
+            history = read_history(found.history)
+            search.improve(cut_to_witness(found.program, history, found.sighting.anomaly))
+        search.reduce()
+        if search.over:
+            break
+        if search.best.program == before and phase > 0:
+            finished = True
+            break
+        fresh = search.step_back_until_it_fails()
+        search.begin_phase(fresh, content_with=max(CONTENT_WITH, fresh.likely / 2))
+    return Shrunk(
+        search.best,
+        search.as_discovered,
+        search.tried,
+        search.runs,
+        time.monotonic() - began,
+        finished,
+        tuple(reversed(search.accepted[:-1])),
     )
-    yield keep(program, witness)
-    flushes = {place for place in places(program) if _kind(program, place) in ("Flush", "AwaitFlush")}
-    yield keep(program, witness | {place for place in flushes if place[0] <= last})
-    yield keep(program, {place for place in places(program) if place[0] <= last})
-
-
-def _kind(program: Program, place: tuple[int, str, int]) -> str:
-    at, session, index = place
-    return type(program.rounds[at].lanes[session][index].op).__name__
 
 
 @define
 class _Search:
-    """The best program so far, and the verdicts on all that were tried."""
+    """The programs accepted so far, the best last, and the verdicts of this phase."""
 
-    lab: Lab
-    wanted: Sighting
-    rate: float
-    deadline: float
-    best: Trial
+    bench: Bench
+    accepted: list[Best]
     as_discovered: Program
+    deadline: float
+    on_better: OnBetter
+    reference: float = 0.0
+    alone: float = 0.0
+    repeat: int = 1
     tried: int = 0
+    runs: int = 0
     verdicts: dict[str, bool] = field(factory=dict)
+
+    @property
+    def best(self) -> Best:
+        return self.accepted[-1]
 
     @property
     def over(self) -> bool:
         return time.monotonic() >= self.deadline
+
+    def begin_phase(self, rate: Rate, *, content_with: float = 1.0) -> None:
+        """Forget what was rejected; test for this rate, repeated if it is low."""
+        self.verdicts.clear()
+        self.alone = max(rate.likely, 0.01)
+        self.reference = min(self.alone, content_with)
+        self.repeat = repetitions(self.best.program, rate.likely)
+        if self.repeat > 1:
+            program = amplified(self.best.program, self.repeat)
+            repeated = self.estimate(program)
+            if repeated.likely > 1.3 * rate.likely:
+                self.reference = min(repeated.likely, content_with + 0.2)
+            else:
+                self.repeat = 1
+
+    def reduce(self) -> None:
+        """Every reduction, again and again, until none makes the best smaller."""
+        before = None
+        while before != size(self.best.program) and not self.over:
+            before = size(self.best.program)
+            for reduction in REDUCTIONS:
+                while self.improve(reduction(self.best.program)):
+                    pass
 
     def improve(self, candidates: Iterator[Program]) -> bool:
         """Take the first candidate that is smaller and still fails; whether there was one."""
@@ -150,32 +187,66 @@ class _Search:
         return False
 
     def fails(self, candidate: Program) -> bool:
+        """Whether a candidate fails about as often as is asked for; it becomes the best if so."""
         key = digest(candidate)
         if key not in self.verdicts:
             self.tried += 1
-            trials = self.lab.until(candidate, MAX_RUNS, self._decided)
-            failed = [trial for trial in trials if self._same(trial)]
+            trials = self.bench.until(amplified(candidate, self.repeat), self.most_runs(), self.decided)
+            self.runs += len(trials)
+            seen = count(trials, self.best.sighting)
+            clear = still_fails(seen, len(trials), self.reference)
             # Undecided after all its runs: what failed more than once still fails.
-            clear = still_fails(len(failed), len(trials), self.rate)
-            self.verdicts[key] = clear if clear is not None else len(failed) > 1
-            if self.verdicts[key]:
-                self._accept(failed)
+            fails = clear if clear is not None else seen > 1
+            if fails and self.repeat > 1:
+                trials = self.run_alone(candidate)
+                fails = count(trials, self.best.sighting) > 0
+            self.verdicts[key] = fails
+            if fails:
+                self.accept(candidate, trials)
         return self.verdicts[key]
 
-    def _accept(self, failed: list[Trial]) -> None:
-        """Take a candidate as the best, and the more telling name if it mostly goes by that.
+    def accept(self, candidate: Program, trials: list[Trial]) -> None:
+        """Take a candidate as the best, and a more telling name if it mostly goes by that.
 
         What was rejected under the old name stays rejected under the new one, which is asked for more.
         """
-        wanted = majority([trial.sightings for trial in failed], self.wanted)
-        self.best = next(trial for trial in reversed(failed) if trial.showing(wanted) is not None)
-        if wanted.label == self.wanted.label:
-            self.as_discovered = self.best.program
-        self.wanted = wanted
+        wanted = self.best.sighting
+        failed = [trial for trial in trials if trial.showing(wanted) is not None]
+        name = majority([trial.sightings for trial in failed], wanted)
+        shown = next((t, s) for t in reversed(failed) if (s := t.showing(name)) is not None)
+        rate = Rate(len(failed), len(trials))
+        if name.label == self.accepted[0].sighting.label:
+            self.as_discovered = candidate
+        self.accepted.append(Best(candidate, shown[0].history, shown[1], rate))
+        if self.repeat == 1:
+            # Fewer runs are enough from here on if it clearly fails more often than asked for.
+            self.reference = max(self.reference, min(lower_bound(rate.seen, rate.runs), 0.95))
+        self.on_better(self.best, self.as_discovered)
 
-    def _decided(self, trials: list[Trial]) -> bool:
-        seen = sum(map(self._same, trials))
-        return self.over or still_fails(seen, len(trials), self.rate) is not None
+    def run_alone(self, candidate: Program) -> list[Trial]:
+        """Run a candidate without repetition until it fails: one repetition may have helped the next."""
+        runs = runs_needed(self.alone / 2, 0.05)
+        trials = self.bench.until(candidate, runs, lambda ts: self.over or count(ts, self.best.sighting) > 0)
+        self.runs += len(trials)
+        return trials
 
-    def _same(self, trial: Trial) -> bool:
-        return trial.showing(self.wanted) is not None
+    def decided(self, trials: list[Trial]) -> bool:
+        seen = count(trials, self.best.sighting)
+        return self.over or still_fails(seen, len(trials), self.reference) is not None
+
+    def most_runs(self) -> int:
+        """Runs for a candidate at the most: enough for the sequential test to come to its end, as a rule."""
+        return math.ceil(2.5 * runs_needed(min(self.reference, 0.7), 0.05))
+
+    def estimate(self, program: Program) -> Rate:
+        rate = estimate(self.bench, program, self.best.sighting, deadline=self.deadline)
+        self.runs += rate.runs
+        return rate
+
+    def step_back_until_it_fails(self) -> Rate:
+        """The rate of the best; of the last one before it that fails at all, if the best was luck."""
+        while True:
+            rate = self.estimate(self.best.program)
+            if rate.seen or self.over or len(self.accepted) == 1:
+                return rate
+            self.accepted.pop()

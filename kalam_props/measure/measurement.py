@@ -11,7 +11,8 @@ from typing import TypeAlias
 from attrs import asdict, frozen
 
 from kalam_props.errors import KalamPropsError, StorageError
-from kalam_props.hunt.campaign import Finding, Listener, Plan, hunt
+from kalam_props.hunt.campaign import Listener, Plan, hunt
+from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
 from kalam_props.measure import records
 from kalam_props.measure.records import Attempt
@@ -170,7 +171,7 @@ def _attempt(
         program=finding.program,
         operations=finding.program.operations,
         minimal=any(same_up_to_names(finding.program, minimum) for minimum in yardstick.minima),
-        shrink_s=finding.shrink_s,
+        shrink_s=finding.shrinking.seconds,
         reproduced=finding.reproduced,
         error=ended_early,
     )

@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kalam_props.errors import StorageError
-from kalam_props.history.reader import read_history
-from kalam_props.hunt.campaign import Finding, Outcome, Plan
+from kalam_props.hunt.campaign import Outcome, Plan
 from kalam_props.hunt.lab import Lab
-from kalam_props.programs import codec
-from kalam_props.report.lanes import lanes
-from kalam_props.report.programs import describe_program
-from kalam_props.report.script import shell_script
+from kalam_props.report.finding import finding_json
 from kalam_props.targets.workspace import Workspace
 
-SCRIPT = "reproduce.sh"
 DOCUMENT = "report.json"
 
 
@@ -51,51 +46,6 @@ def verdict(outcome: Outcome, lab: Lab) -> str:
     return "unknown" if lab.unknown else "holds"
 
 
-def finding_text(finding: Finding, target: str) -> str:
-    """A finding in the order in which an engineer asks: what, by what program, seen how, how often."""
-    script = write_script(finding, target)
-    seen, runs = finding.reproduced
-    race = (
-        "" if finding.needs_concurrency else "\nneeds no concurrency: it fails with every operation in turn"
-    )
-    short = "" if finding.shrink_finished else "; the shrinking budget ended first"
-    cost = finding.confirm_s / runs if runs else 0.0
-    return (
-        f"\n{finding.anomaly.name}: {finding.anomaly.explanation}\n\n"
-        f"{describe_program(finding.program)}\n\n"
-        f"{lanes(read_history(finding.history), finding.anomaly.witness)}\n\n"
-        f"reproduced {seen} of {runs} runs, {cost:.2f} s a run{race}\n"
-        f"{_other_names(finding)}shrunk from {finding.original} to {finding.program.operations} operations "
-        f"in {finding.shrink_s:.0f} s, {finding.shrink_tried} candidates{short}\n"
-        f"history    {finding.history}\n"
-        f"by hand    sh {script}\n"
-        f"seed       {finding.seed_file}\n"
-        f"reproduce  kalam-props replay {finding.seed_file}{_fault_words(finding)}\n"
-    )
-
-
-def write_script(finding: Finding, target: str) -> Path:
-    """The finding's shell reproduction, in its folder.
-
-    Raises:
-        StorageError: it cannot be written.
-
-    """
-    path = finding.folder / SCRIPT
-    text = shell_script(
-        finding.program,
-        finding.anomaly,
-        read_history(finding.history),
-        reproduced=finding.reproduced,
-        found_on=target,
-    )
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
-    return path
-
-
 def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> str:
     """The evidence table, and what it adds up to."""
     shown = lab.evidence
@@ -105,7 +55,7 @@ def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | No
     known = f", {outcome.known_failures} more programs with known ones" if outcome.known_failures else ""
     rows = (
         ("programs", outcome.programs),
-        ("executions", lab.executions),
+        ("executions", lab.executions + lab.executions_elsewhere),
         ("operations", shown.operations),
         ("pairs of operations that overlapped", shown.overlapping_pairs),
         ("flushes that completed", shown.flushes),
@@ -135,7 +85,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         "seed": outcome.plan.random_seed,
         "faults": list(outcome.plan.faults),
         "programs": outcome.programs,
-        "executions": lab.executions,
+        "executions": lab.executions + lab.executions_elsewhere,
         "operations": shown.operations,
         "seconds": round(outcome.seconds, 1),
         "evidence": {
@@ -153,7 +103,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         "interrupted": outcome.interrupted,
         "known_failures": outcome.known_failures,
         "unknown": sorted(set(lab.unknown)),
-        "findings": [_finding(finding) for finding in outcome.findings],
+        "findings": [finding_json(finding) for finding in outcome.findings],
     }
 
 
@@ -169,31 +119,3 @@ def save(document: dict[str, Any], folder: Path) -> None:
         path.write_text(json.dumps(document, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror})") from None
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "anomaly": finding.anomaly.name,
-        "explanation": finding.anomaly.explanation,
-        "discovered_as": list(finding.also),
-        "witness": list(finding.anomaly.witness),
-        "program": codec.to_json(finding.program),
-        "operations": finding.program.operations,
-        "found_operations": finding.original,
-        "machine": finding.machine,
-        "needs_concurrency": finding.needs_concurrency,
-        "reproduced": list(finding.reproduced),
-        "shrink_seconds": round(finding.shrink_s, 1),
-        "shrink_finished": finding.shrink_finished,
-        "seed_file": str(finding.seed_file),
-        "script": str(finding.folder / SCRIPT),
-        "history": str(finding.history),
-    }
-
-
-def _other_names(finding: Finding) -> str:
-    return f"discovered as {', '.join(finding.also)}\n" if finding.also else ""
-
-
-def _fault_words(finding: Finding) -> str:
-    return "".join(f" --fault {fault}" for fault in finding.faults)

@@ -83,7 +83,7 @@ def _lines(events: Iterable[Event], witness: set[int]) -> list[_Line]:
             text = f"#{event.i} {describe_operation(event.op)}"
             lines.append(_Line(event.t, event.p, text, opens=1))
         elif isinstance(event, (Ok, Fail, Info)) and event.of in invokes:
-            lines.append(_Line(event.t, invokes[event.of].p, _answer(event), opens=-1))
+            lines.append(_Line(event.t, invokes[event.of].p, answer_words(event), opens=-1))
         elif isinstance(event, Notify) and event.of in invokes:
             lines.append(_Line(event.t, invokes[event.of].p, f"told: {event.change} {_told(event)}"))
         else:
@@ -111,7 +111,8 @@ def _row(line: _Line, active: dict[str, int], widths: dict[str, int]) -> str:
     return "  ".join(cells)
 
 
-def _answer(event: Completion) -> str:
+def answer_words(event: Completion) -> str:
+    """What came of an operation, in a few words."""
     if isinstance(event, Ok):
         if event.rows is not None:
             return _rows(event.rows) + ("" if event.complete else ", more to come")

@@ -6,9 +6,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from kalam_props.history.operations import Count, Flush, Insert, Select
-from kalam_props.hunt import reductions
-from kalam_props.hunt.reductions import REDUCTIONS, keep, places, size, without
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Count,
+    Delete,
+    Flush,
+    Get,
+    Increment,
+    Insert,
+    Pause,
+    Select,
+    Txn,
+)
+from kalam_props.hunt import plainer, reductions
+from kalam_props.hunt.reductions import REDUCTIONS
+from kalam_props.hunt.structure import keep, places, size, without
 from kalam_props.programs import codec
 from kalam_props.programs.machine import bind
 from kalam_props.programs.machines import FlushRaces
@@ -32,6 +44,29 @@ RACE = Program(
 )
 
 
+TIMED = Program(
+    {"t": TableDef(TABLE.columns, "id", type="shared", flush_rows=2)},
+    (
+        Round({"u1/2": (Step(Txn((Insert("t", ((5, "it's", 0),)), Increment("t", 5, "n", 3)))),)}),
+        Round(
+            {
+                "u1/2": (
+                    Step(Flush("t")),
+                    Step(Select("t"), net=Net(delay_us=500)),
+                    Step(Pause(100)),
+                    Step(AwaitFlush("t")),
+                ),
+                "u2/1": (
+                    Step(Delete("t", 5), release=Release("flush", fraction=0.4)),
+                    Step(Get("t", 5), release=Release("previous", us=300)),
+                ),
+            }
+        ),
+    ),
+)
+"""With all that machines may draw one day: a transaction, release points, network faults, waits."""
+
+
 @pytest.fixture(scope="module")
 def drawn():
     programs = []
@@ -53,7 +88,7 @@ def drawn():
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.__name__)
 def test_every_candidate_is_a_program(reduction, drawn):
     """A candidate can be saved and read again: no empty lane, no insert without rows."""
-    for program in (RACE, *drawn):
+    for program in (RACE, TIMED, *drawn):
         for candidate in reduction(program):
             assert codec.from_json(codec.to_json(candidate)) == candidate
             assert all(lane for r in candidate.rounds for lane in r.lanes.values())
@@ -63,7 +98,9 @@ def test_each_reduction_finds_something_smaller_somewhere(drawn):
     """A reduction that never makes a program smaller is dead."""
     for reduction in REDUCTIONS:
         assert any(
-            size(candidate) < size(program) for program in (RACE, *drawn) for candidate in reduction(program)
+            size(candidate) < size(program)
+            for program in (RACE, TIMED, *drawn)
+            for candidate in reduction(program)
         ), reduction.__name__
 
 
@@ -125,6 +162,94 @@ def test_sequential_keeps_every_operation():
 
 def test_keys_are_renumbered_in_order_of_appearance():
     """The smallest program has keys 1, 2, 3."""
-    (renumbered,) = reductions.small_keys(RACE)
+    (renumbered,) = plainer.small_keys(RACE)
     rows = renumbered.rounds[0].lanes["u0/1"][0].op.rows
     assert [row[0] for row in rows] == [1, 2, 3, 4, 5, 6]
+
+
+def candidates(reduction, program):
+    return [c for c in reduction(program) if size(c) < size(program)]
+
+
+def steps_with(program, what):
+    return [s for r in program.rounds for lane in r.lanes.values() for s in lane if what(s)]
+
+
+def test_release_points_go_to_none_and_toward_zero():
+    """All away, each away, at once, half as late, at the flush's beginning."""
+    found = candidates(plainer.release_together, TIMED)
+    releases = [[s.release for s in steps_with(c, lambda s: s.release)] for c in found]
+    flush, previous = Release("flush", fraction=0.4), Release("previous", us=300)
+    assert releases == [
+        [],
+        [previous],
+        [Release("flush", fraction=0.0), previous],
+        [flush],
+        [flush, Release("previous", us=0)],
+        [flush, Release("previous", us=150)],
+    ]
+
+
+def test_network_faults_go():
+    """A failure that needs no cut connection must not show one."""
+    (quiet, *_) = candidates(plainer.quiet_network, TIMED)
+    assert not steps_with(quiet, lambda s: s.net)
+    assert quiet.operations == TIMED.operations
+
+
+def test_waits_go():
+    """Pauses and waits for flushes, together and singly."""
+    (none, *singly) = candidates(plainer.no_waits, TIMED)
+    assert not steps_with(none, lambda s: isinstance(s.op, (Pause, AwaitFlush)))
+    assert len(singly) == 2
+
+
+def test_a_transaction_loses_operations_and_then_itself():
+    """Of two operations either goes; one of one operation is that operation."""
+    first, second = candidates(plainer.smaller_transactions, TIMED)
+    kinds = {type(steps_with(c, lambda s: isinstance(s.op, Txn))[0].op.ops[0]) for c in (first, second)}
+    assert kinds == {Insert, Increment}
+    (alone,) = candidates(plainer.smaller_transactions, first)
+    assert not steps_with(alone, lambda s: isinstance(s.op, Txn))
+
+
+def test_tables_become_plain():
+    """Of each user rather than shared; without a column that nothing names; one text stays."""
+    (of_users,) = candidates(plainer.plain_tables, TIMED)
+    assert of_users.tables["t"].type == "user"
+    (without_n,) = candidates(plainer.plain_tables, RACE)
+    assert without_n.tables["t"].column_names == ("id", "v")
+    assert without_n.rounds[0].lanes["u0/1"][0].op.rows[0] == (3, "u0.1.3")
+
+
+def test_users_and_sessions_are_numbered_from_the_start():
+    """The smallest program has u0/1, whoever was drawn."""
+    (renamed,) = candidates(plainer.small_names, TIMED)
+    assert renamed.sessions == ("u0/1", "u1/1")
+
+
+def test_the_ends_of_racing_lanes_move_out_of_the_race():
+    """What need not race is done before or after: fewer operations are concurrent, none is gone."""
+    moved = candidates(reductions.move_out_of_race, RACE)
+    assert moved
+    for candidate in moved:
+        assert candidate.operations == RACE.operations
+        assert len(candidate.rounds) == len(RACE.rounds) + 1
+    before = moved[0].rounds[1].lanes
+    assert [type(step.op) for step in before["u0/1"]] == [Insert]
+
+
+def test_batches_go_to_one_row_and_to_the_boundary():
+    """Of six rows at a boundary of five: 1, 3, 4, 5."""
+    sizes = [len(c.rounds[0].lanes["u0/1"][0].op.rows) for c in candidates(reductions.smaller_batches, RACE)]
+    assert sizes == [1, 3, 4, 5]
+
+
+def test_the_boundary_goes_down_with_the_batches_that_reach_it():
+    """A failure at the boundary stays at the boundary when that is lower."""
+    found = [
+        (c.tables["t"].flush_rows, len(c.rounds[0].lanes["u0/1"][0].op.rows))
+        for c in candidates(plainer.lower_boundary, RACE)
+    ]
+    assert (None, 6) in found
+    assert (1, 2) in found

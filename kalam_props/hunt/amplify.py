@@ -1,0 +1,90 @@
+"""Give a rare failure more chances in one run: the same rounds n times, each time on fresh keys.
+
+What a run costs apart from its operations (a table, waiting for flushes, the closing reads) is paid once.
+"""
+
+from __future__ import annotations
+
+import math
+
+from attrs import evolve
+
+from kalam_props.history.operations import (
+    Delete,
+    Get,
+    Increment,
+    Insert,
+    Operation,
+    Scalar,
+    Txn,
+    Update,
+)
+from kalam_props.hunt.structure import map_operations, steps_of
+from kalam_props.programs.model import Program
+
+RARE = 0.35
+"""A program that fails less often than this is worth repeating."""
+
+MOST = 8
+LONGEST = 48
+"""Repetitions, and operations of an amplified program, at the most: what runs for long is no bargain."""
+
+
+def repetitions(program: Program, rate: float) -> int:
+    """How often to repeat so that more than every second run fails; 1: not at all."""
+    if not 0 < rate < RARE or not program.operations or _keys(program) is None:
+        return 1
+    wanted = math.ceil(math.log(0.4) / math.log1p(-rate))
+    return max(1, min(wanted, MOST, LONGEST // program.operations))
+
+
+def amplified(program: Program, times: int) -> Program:
+    """The program's rounds `times` times, each time on keys of their own; only where keys are integers."""
+    keys = _keys(program)
+    if times < 2 or keys is None:
+        return program
+    stride = max(keys, default=0) - min(keys, default=0) + 1
+    copies = [map_operations(program, _Shift(program, stride * again)) for again in range(times)]
+    return program.with_rounds(tuple(round_ for copy in copies for round_ in copy.rounds))
+
+
+class _Shift:
+    """An operation on keys that are `by` higher."""
+
+    def __init__(self, program: Program, by: int) -> None:
+        self.program = program
+        self.by = by
+
+    def __call__(self, op: Operation) -> Operation:
+        match op:
+            case Insert():
+                at = self.program.tables[op.table].key_index
+                rows = tuple((*row[:at], self.key(row[at]), *row[at + 1 :]) for row in op.rows)
+                return evolve(op, rows=rows)
+            case Update() | Increment() | Delete() | Get():
+                return evolve(op, key=self.key(op.key))
+            case _:
+                return op
+
+    def key(self, key: Scalar) -> Scalar:
+        return key + self.by if isinstance(key, int) else key
+
+
+def _keys(program: Program) -> list[int] | None:
+    """Every key that the program names; None where one is no integer."""
+    keys: list[int] = []
+
+    def collect(op: Operation) -> bool:
+        match op:
+            case Insert():
+                found = [row[program.tables[op.table].key_index] for row in op.rows]
+            case Update() | Increment() | Delete() | Get():
+                found = [op.key]
+            case Txn():
+                return all(collect(inner) for inner in op.ops)
+            case _:
+                return True
+        keys.extend(key for key in found if isinstance(key, int) and not isinstance(key, bool))
+        return all(isinstance(key, int) and not isinstance(key, bool) for key in found)
+
+    return keys if all(collect(step.op) for step in steps_of(program)) else None

@@ -1,0 +1,193 @@
+"""From a failure to a finding: learn how often it shows, make it small, learn that again, save a seed.
+
+Each step goes to disk before the next begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from attrs import evolve, frozen
+
+from kalam_props.drivers.http import HttpDriver
+from kalam_props.errors import StorageError
+from kalam_props.hunt import seeds
+from kalam_props.hunt.families import majority
+from kalam_props.hunt.finding import Finding, Name, Shrinking
+from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.measure import Rate, count, estimate
+from kalam_props.hunt.rates import runs_needed
+from kalam_props.hunt.shrink import Best, shrink
+from kalam_props.hunt.structure import in_turns
+from kalam_props.programs.model import Program
+
+CONFIRM_RUNS = 20
+"""Runs of a minimal program from which its rate of reproduction is told."""
+
+Keep = Callable[[Finding], None]
+
+
+@frozen
+class Care:
+    """How a finding is looked after.
+
+    Attributes:
+        shrink_s: seconds for making it small, at the most.
+        seeds_folder: where its seed goes.
+        random_seed: of the hunt.
+
+    """
+
+    shrink_s: float
+    seeds_folder: Path
+    random_seed: int | None = None
+
+
+def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
+    """Bring a finding from the stage that it has to the last one; `keep` is told of every step."""
+    _keep_program(finding.folder, "found.json", finding.original)
+    keep(finding)
+    if finding.stage == "found":
+        finding = _make_small(lab, finding, care, keep)
+        keep(finding)
+    if finding.stage == "shrunk":
+        finding = save_seed(lab, _confirm(lab, finding), care)
+        keep(finding)
+    return finding
+
+
+def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
+    """Write the finding's seed as it is known now, to the seeds' folder and beside the finding."""
+    seed = _seed(lab, finding, care)
+    _keep_program(finding.folder, "program.json", finding.program)
+    seeds.save(seed, finding.folder)
+    return evolve(finding, seed_file=seeds.save(seed, care.seeds_folder))
+
+
+def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
+    """Shrink with the best driver for it; what the hunt's own driver cannot confirm does not count."""
+    began = time.monotonic()
+    rate = estimate(lab, finding.program, finding.sighting, deadline=began + care.shrink_s / 3)
+    finding = evolve(finding, discovery=rate)
+    keep(finding)
+    small = finding
+    for bench, driver, expected in _benches(lab, finding, rate):
+        small = _shrink_on(bench, driver, finding, expected, began + care.shrink_s, keep)
+        small = evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began))
+        if bench is lab:
+            return evolve(small, stage="shrunk")
+        lab.count_executions(bench.executions)
+        keep(small)
+        confirmed = estimate(lab, small.program, small.sighting, enough=1)
+        if confirmed.seen:
+            return evolve(small, stage="shrunk")
+    return evolve(small, stage="shrunk")
+
+
+def _benches(lab: Lab, finding: Finding, rate: Rate) -> Iterator[tuple[Lab, str, Rate]]:
+    """Where to shrink: with the driver that shows the failure most often a second, then with the hunt's."""
+    if lab.workspace.target.driver.name != "http" and rate.seen:
+        fast = lab.with_driver(HttpDriver())
+        runs = runs_needed(max(rate.likely / 4, 0.02), 0.05)
+        quick = estimate(fast, finding.program, finding.sighting, runs=runs)
+        if quick.cost < rate.cost:
+            yield fast, "http", quick
+        else:
+            lab.count_executions(fast.executions)
+    yield lab, lab.workspace.target.driver.name, rate
+
+
+def _shrink_on(lab: Lab, driver: str, finding: Finding, rate: Rate, deadline: float, keep: Keep) -> Finding:
+    discovered = finding.names[-1]
+
+    def smaller(best: Best, as_discovered: Program) -> Finding:
+        first = Name(best.sighting, best.program)
+        same = best.sighting.label == discovered.sighting.label
+        others = () if same else (Name(discovered.sighting, as_discovered),)
+        return evolve(finding, names=(first, *others), history=best.history)
+
+    result = shrink(
+        lab,
+        Best(finding.program, finding.history, finding.sighting),
+        rate,
+        budget_s=deadline - time.monotonic(),
+        on_better=lambda best, as_discovered: keep(smaller(best, as_discovered)),
+    )
+    larger = result.steadier(estimate(lab, result.best.program, result.best.sighting, deadline=deadline))
+    return evolve(
+        smaller(result.best, result.as_discovered),
+        shrinking=Shrinking(result.tried, result.runs, result.seconds, result.finished, driver),
+        steadier=None if larger is None else (larger.program, larger.rate),
+    )
+
+
+def _confirm(lab: Lab, finding: Finding) -> Finding:
+    """K of n of the minimal program with the hunt's driver, and whether it fails with its lanes in turn."""
+    began = time.monotonic()
+    trials = lab.until(finding.program, CONFIRM_RUNS, lambda _: False)
+    rate = Rate(count(trials, finding.sighting), len(trials), time.monotonic() - began)
+    failed = [trial for trial in trials if trial.showing(finding.sighting) is not None]
+    if failed:
+        wanted = majority([trial.sightings for trial in failed], finding.sighting)
+        shown = next((t, s) for t in failed if (s := t.showing(wanted)) is not None)
+        rate = evolve(rate, seen=count(trials, wanted))
+        first = Name(shown[1], finding.program)
+        others = finding.names[1:]
+        if wanted.label != finding.sighting.label:
+            others = (*others, Name(finding.sighting, finding.program))
+        finding = evolve(finding, names=(first, *others), history=shown[0].history)
+    return evolve(finding, stage="confirmed", confirmed=rate, in_turns=_rate_in_turns(lab, finding, rate))
+
+
+def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
+    """Runs of the program with its lanes one after another, in both orders, until one fails.
+
+    As many as would show a failure that is as frequent as that of the program, with 95 % probability.
+    """
+    sequential = [p for p in in_turns(finding.program) if p != finding.program]
+    if not sequential or not rate.seen:
+        return None
+    runs = runs_needed(rate.likely, 0.05)
+    total = Rate()
+    for program in sequential:
+        more = estimate(lab, program, finding.sighting, runs=runs, enough=1)
+        total = Rate(total.seen + more.seen, total.runs + more.runs, total.seconds + more.seconds)
+        if total.seen:
+            break
+    return total
+
+
+def _keep_program(folder: Path, name: str, program: Program) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(seeds.program_text(program) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder / name}: cannot be written ({error.strerror})") from None
+
+
+def _seed(lab: Lab, finding: Finding, care: Care) -> seeds.Seed:
+    target = lab.workspace.target
+    lines = finding.history.read_bytes().splitlines()
+    found = seeds.Found(
+        target=f"{target.product.name} {target.product.version}",
+        client=f"{target.driver.client.name} {target.driver.client.version}",
+        driver=target.driver.name,
+        identity=str(lab.workspace.identity),
+        gate=target.gate is not None,
+        date=datetime.now(UTC).date().isoformat(),
+        faults=finding.faults,
+        random_seed=care.random_seed,
+    )
+    return seeds.Seed(
+        anomaly=finding.sighting.name,
+        explanation=finding.anomaly.explanation,
+        program=finding.program,
+        reproduced=finding.reproduced,
+        needs_concurrency=finding.needs_concurrency,
+        found=found,
+        history=tuple(orjson.loads(line) for line in lines),
+    )

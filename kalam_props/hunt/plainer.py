@@ -1,0 +1,227 @@
+"""Ways to make what is left of a program plainer: values, timing, network faults, tables, names.
+
+As in `reductions`: candidates only, most daring first; whether one still fails is for the shrinker to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from attrs import evolve
+
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Delete,
+    Get,
+    Increment,
+    Insert,
+    Operation,
+    Pause,
+    Scalar,
+    Txn,
+    Update,
+)
+from kalam_props.hunt.structure import (
+    map_operations,
+    map_steps,
+    operation_at,
+    places,
+    steps_of,
+    with_operation,
+    with_table,
+    without,
+)
+from kalam_props.programs import payloads
+from kalam_props.programs.model import Program, Release, Round, Step, user_of
+
+
+def lower_boundary(program: Program) -> Iterator[Program]:
+    """A smaller flush boundary, with the batches that reach it made smaller by as much; then none at all."""
+    for name, table in program.tables.items():
+        boundary = table.flush_rows
+        if boundary is None:
+            continue
+        yield with_table(program, name, evolve(table, flush_rows=None))
+        for lower in sorted({1, 2, 3, boundary // 2, boundary - 1} - {0}):
+            if lower < boundary:
+                lowered = with_table(program, name, evolve(table, flush_rows=lower))
+                yield map_operations(lowered, _batches_less(name, boundary, lower))
+                yield lowered
+
+
+def plain_tables(program: Program) -> Iterator[Program]:
+    """A table of users instead of a shared one; then without a column that no operation names."""
+    for name, table in program.tables.items():
+        if table.type == "shared":
+            yield with_table(program, name, evolve(table, type="user"))
+        named = {table.key, *_named_columns(program, name)}
+        for at, (column, _) in enumerate(table.columns):
+            columns = table.columns[:at] + table.columns[at + 1 :]
+            # One text stays: it holds the fingerprints, by which people and shell scripts know a row.
+            texts = [other for other, type_ in columns if type_ == "TEXT" and other != table.key]
+            if column not in named and texts:
+                fewer = with_table(program, name, evolve(table, columns=columns))
+                yield map_operations(fewer, _without_column(name, at))
+
+
+def plain_values(program: Program) -> Iterator[Program]:
+    """Fingerprints only, zeros for NULLs, steps of one, one statement an insert."""
+    plain = map_operations(program, _plain)
+    if plain != program:
+        yield plain
+
+
+def release_together(program: Program) -> Iterator[Program]:
+    """No release points; then single ones away, at the round's release, and halfway there."""
+    if any(step.release is not None for step in steps_of(program)):
+        yield map_steps(program, lambda step: evolve(step, release=None))
+    for at, step in enumerate(steps_of(program)):
+        if step.release is None:
+            continue
+        for nearer in _nearer(step.release):
+            yield _with_step(program, at, evolve(step, release=nearer))
+
+
+def quiet_network(program: Program) -> Iterator[Program]:
+    """No network faults; then without single ones."""
+    if any(step.net is not None for step in steps_of(program)):
+        yield map_steps(program, lambda step: evolve(step, net=None))
+    for at, step in enumerate(steps_of(program)):
+        if step.net is not None:
+            yield _with_step(program, at, evolve(step, net=None))
+
+
+def no_waits(program: Program) -> Iterator[Program]:
+    """Without pauses and waits, all of them and single ones."""
+    waits = [p for p in places(program) if isinstance(operation_at(program, p), (AwaitFlush, Pause))]
+    if waits:
+        yield without(program, set(waits))
+    if len(waits) > 1:
+        for place in waits:
+            yield without(program, {place})
+
+
+def smaller_transactions(program: Program) -> Iterator[Program]:
+    """The one operation of a transaction alone; a transaction without one of its operations."""
+    for place in places(program):
+        op = operation_at(program, place)
+        if isinstance(op, Txn) and len(op.ops) == 1:
+            yield with_operation(program, place, op.ops[0])
+        elif isinstance(op, Txn):
+            for at in range(len(op.ops)):
+                yield with_operation(program, place, Txn(op.ops[:at] + op.ops[at + 1 :]))
+
+
+def small_keys(program: Program) -> Iterator[Program]:
+    """Keys numbered from 1 in the order in which they first appear."""
+    numbers: dict[Scalar, int] = {}
+
+    def renumber(op: Operation) -> Operation:
+        match op:
+            case Insert():
+                at = program.tables[op.table].key_index
+                rows = tuple((*row[:at], number(row[at]), *row[at + 1 :]) for row in op.rows)
+                return evolve(op, rows=rows)
+            case Update() | Increment() | Delete() | Get():
+                return evolve(op, key=number(op.key))
+            case _:
+                return op
+
+    def number(key: Scalar) -> Scalar:
+        return numbers.setdefault(key, len(numbers) + 1)
+
+    yield map_operations(program, renumber)
+
+
+def small_names(program: Program) -> Iterator[Program]:
+    """Users numbered from 0, and each one's sessions from 1, in the order in which they first appear."""
+    order = dict.fromkeys(session for round_ in program.rounds for session in round_.lanes)
+    users = {user: f"u{at}" for at, user in enumerate(dict.fromkeys(map(user_of, order)))}
+    numbers: dict[str, int] = {}
+    names = {}
+    for session in order:
+        user = users[user_of(session)]
+        numbers[user] = numbers.get(user, 0) + 1
+        names[session] = f"{user}/{numbers[user]}"
+    yield program.with_rounds(
+        tuple(Round({names[session]: lane for session, lane in r.lanes.items()}) for r in program.rounds)
+    )
+
+
+def _nearer(release: Release) -> Iterator[Release | None]:
+    """Simpler release points: none, at once, half of the offset, a rounder place in the flush."""
+    yield None
+    if release.us:
+        yield evolve(release, us=0)
+        if release.us > 1:
+            yield evolve(release, us=release.us // 2)
+    if release.fraction:
+        yield evolve(release, fraction=0.0)
+
+
+def _with_step(program: Program, number: int, changed: Step) -> Program:
+    """The program with its n-th step changed."""
+    at, session, index = places(program)[number]
+    lanes = dict(program.rounds[at].lanes)
+    lanes[session] = (*lanes[session][:index], changed, *lanes[session][index + 1 :])
+    return program.with_rounds((*program.rounds[:at], Round(lanes), *program.rounds[at + 1 :]))
+
+
+def _named_columns(program: Program, table: str) -> Iterator[str]:
+    def named(op: Operation) -> Iterator[str]:
+        match op:
+            case Update(table=name, set=changes) if name == table:
+                yield from changes
+            case Increment(table=name, column=column) if name == table:
+                yield column
+            case Txn(ops=ops):
+                for inner in ops:
+                    yield from named(inner)
+            case _:
+                return
+
+    for step in steps_of(program):
+        yield from named(step.op)
+
+
+def _without_column(table: str, at: int) -> Callable[[Operation], Operation]:
+    def change(op: Operation) -> Operation:
+        if isinstance(op, Insert) and op.table == table:
+            return evolve(op, rows=tuple((*row[:at], *row[at + 1 :]) for row in op.rows))
+        return op
+
+    return change
+
+
+def _batches_less(table: str, boundary: int, lower: int) -> Callable[[Operation], Operation]:
+    def change(op: Operation) -> Operation:
+        if not isinstance(op, Insert) or op.table != table or len(op.rows) < boundary - 1:
+            return op
+        times = max(1, round(len(op.rows) / boundary))
+        rows = max(1, len(op.rows) - times * (boundary - lower))
+        return evolve(op, rows=op.rows[:rows], statements=None)
+
+    return change
+
+
+def _plain(op: Operation) -> Operation:
+    match op:
+        case Insert():
+            rows = tuple(tuple(_plain_value(value) for value in row) for row in op.rows)
+            return evolve(op, rows=rows, statements=None)
+        case Update():
+            return evolve(op, set={column: _plain_value(value) for column, value in op.set.items()})
+        case Increment():
+            return evolve(op, by=1)
+        case _:
+            return op
+
+
+def _plain_value(value: Scalar) -> Scalar:
+    if value is None:
+        return 0
+    if isinstance(value, str):
+        for text in payloads.AWKWARD.values():
+            if value.endswith(text):
+                return value.removesuffix(text)
+    return value

@@ -1,0 +1,151 @@
+"""Programs taken apart and put together: places of steps, and what "smaller" means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from attrs import evolve
+
+from kalam_props.history.operations import Insert, Operation, Txn
+from kalam_props.programs.model import Program, Round, Session, Step, TableDef
+
+Place: TypeAlias = tuple[int, Session, int]
+"""Round, session, index in the lane."""
+
+
+def places(program: Program) -> list[Place]:
+    """Every step's place, in the order of the program."""
+    return [
+        (at, session, index)
+        for at, round_ in enumerate(program.rounds)
+        for session, lane in round_.lanes.items()
+        for index in range(len(lane))
+    ]
+
+
+def keep(program: Program, kept: set[Place]) -> Program:
+    """The program with only these steps; lanes and rounds that become empty go."""
+    rounds = []
+    for at, round_ in enumerate(program.rounds):
+        lanes = {}
+        for session, lane in round_.lanes.items():
+            steps = tuple(step for index, step in enumerate(lane) if (at, session, index) in kept)
+            if steps:
+                lanes[session] = steps
+        if lanes:
+            rounds.append(Round(lanes))
+    return program.with_rounds(tuple(rounds))
+
+
+def without(program: Program, dropped: set[Place]) -> Program:
+    return keep(program, set(places(program)) - dropped)
+
+
+def map_operations(program: Program, change: Callable[[Operation], Operation]) -> Program:
+    """The program with each operation changed, those of transactions too."""
+
+    def changed(op: Operation) -> Operation:
+        return Txn(tuple(map(changed, op.ops))) if isinstance(op, Txn) else change(op)
+
+    return map_steps(program, lambda step: evolve(step, op=changed(step.op)))
+
+
+def map_steps(program: Program, change: Callable[[Step], Step]) -> Program:
+    """The program with each step changed."""
+    return program.with_rounds(
+        tuple(
+            Round({session: tuple(map(change, lane)) for session, lane in round_.lanes.items()})
+            for round_ in program.rounds
+        )
+    )
+
+
+def steps_of(program: Program) -> list[Step]:
+    """Every step, in the order of the program."""
+    return [step for r in program.rounds for lane in r.lanes.values() for step in lane]
+
+
+def operation_at(program: Program, place: Place) -> Operation:
+    """The operation at a place."""
+    at, session, index = place
+    return program.rounds[at].lanes[session][index].op
+
+
+def with_operation(program: Program, place: Place, op: Operation) -> Program:
+    """The program with another operation at a place."""
+    at, session, index = place
+    lane = list(program.rounds[at].lanes[session])
+    lane[index] = evolve(lane[index], op=op)
+    changed = Round({**program.rounds[at].lanes, session: tuple(lane)})
+    return program.with_rounds((*program.rounds[:at], changed, *program.rounds[at + 1 :]))
+
+
+def with_table(program: Program, name: str, table: TableDef) -> Program:
+    """The program with another definition of a table."""
+    return evolve(program, tables={**program.tables, name: table})
+
+
+def lanes_in_turn(program: Program, at: set[int], *, last_first: bool = False) -> Program:
+    """These rounds with their lanes one after another."""
+    rounds: list[Round] = []
+    for index, round_ in enumerate(program.rounds):
+        if index in at:
+            lanes = [Round({session: lane}) for session, lane in round_.lanes.items()]
+            rounds.extend(reversed(lanes) if last_first else lanes)
+        else:
+            rounds.append(round_)
+    return program.with_rounds(tuple(rounds))
+
+
+def in_turns(program: Program) -> tuple[Program, Program]:
+    """The program with no lanes side by side: those of each round in order, and in the opposite order."""
+    everywhere = set(range(len(program.rounds)))
+    return lanes_in_turn(program, everywhere), lanes_in_turn(program, everywhere, last_first=True)
+
+
+def size(program: Program) -> tuple[int, ...]:
+    """What "smaller" means, most important first: operations, then rows, then concurrency."""
+    steps = steps_of(program)
+    rows = sum(len(step.op.rows) for step in steps if isinstance(step.op, Insert))
+    racing = sum(len(r.lanes) - 1 for r in program.rounds)
+    users = len(program.users)
+    policies = sum(t.flush_rows is not None for t in program.tables.values())
+    boundary = sum(t.flush_rows or 0 for t in program.tables.values())
+    extras = sum((step.release is not None) + (step.net is not None) for step in steps)
+    waits = len(steps) - program.operations
+    releases = [step.release for step in steps if step.release is not None]
+    offsets = sum(r.us + (0 if r.fraction in {None, 0.0} else 1) + (r.anchor != "round") for r in releases)
+    beside_a_race = sum(len(lane) for r in program.rounds if r.concurrent for lane in r.lanes.values())
+    columns = sum(len(t.columns) for t in program.tables.values())
+    shared = sum(t.type == "shared" for t in program.tables.values())
+    keys = sum(_key_size(step.op, program) for step in steps)
+    text = sum(len(str(step.op)) for step in steps)
+    names = sum(int(number) for session in program.sessions for number in re.findall(r"[0-9]+", session))
+    return (
+        program.operations,
+        rows,
+        racing,
+        beside_a_race,
+        users,
+        len(program.sessions),
+        extras,
+        offsets,
+        waits,
+        policies,
+        boundary,
+        shared,
+        columns,
+        text,
+        keys,
+        names,
+    )
+
+
+def _key_size(op: Operation, program: Program) -> int:
+    if isinstance(op, Insert):
+        at = program.tables[op.table].key_index
+        return sum(row[at] for row in op.rows if isinstance(row[at], int))  # type: ignore[misc]
+    key = getattr(op, "key", 0)
+    return key if isinstance(key, int) else 0
