@@ -18,6 +18,8 @@ from kalam_props.errors import KalamPropsError
 _COMMANDS = {
     "hunt": "kalam_props.commands.hunt:hunt",
     "replay": "kalam_props.commands.replay:replay",
+    "soak": "kalam_props.commands.soak:soak",
+    "report": "kalam_props.commands.report:report",
     "check": "kalam_props.commands.check:check",
     "scenario": "kalam_props.commands.scenario:scenario",
     "serve": "kalam_props.commands.serve:serve",

@@ -15,6 +15,7 @@ from kalam_props.hunt import replay as replaying
 from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.seeds import SEEDS_FOLDER, find
 from kalam_props.report import hunting
+from kalam_props.report.junit import write_junit
 from kalam_props.targets.opening import TargetOptions, open_run
 
 _COLOURS = {"FIXED": "green", "FAILED": "red", "NOT-REPRODUCED": "yellow", "ERROR": "magenta"}
@@ -23,12 +24,28 @@ _COLOURS = {"FIXED": "green", "FAILED": "red", "NOT-REPRODUCED": "yellow", "ERRO
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @option("--until-confident", is_flag=True, help="As many runs as 99 % confidence needs, however many.")
+@option(
+    "--parallel",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="Seeds that are run side by side.",
+)
+@option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a JUnit XML report, as CI systems read it.",
+)
 @target_options
 @run_dir_option
 @json_option
 def replay(
     files: tuple[Path, ...],
     until_confident: bool,  # noqa: FBT001  # click passes options by name
+    parallel: int,
+    junit: Path | None,
     target: TargetOptions,
     run_dir: Path | None,
     as_json: bool,  # noqa: FBT001  # as above
@@ -47,13 +64,16 @@ def replay(
             f"server {product.name} {product.version}; {gate}; run {folder}", markup=False, soft_wrap=True
         )
         lab = Lab(workspace, folder / "histories")
-        for path in paths:
-            result = replaying.replay(lab, path, until_confident=until_confident)
+        for result in replaying.replay_all(lab, paths, until_confident=until_confident, parallel=parallel):
             results.append(result)
             console.print(f"[{_COLOURS[result.status]}]{result.status:<15}[/] ", end="")
             console.print(
-                f"{path.name}: {result.message}{_expectation(result)}", markup=False, soft_wrap=True
+                f"{result.seed_file.name}: {result.message}{_expectation(result)}",
+                markup=False,
+                soft_wrap=True,
             )
+    if junit is not None:
+        write_junit(results, f"{product.name} {product.version}", junit)
     if as_json:
         click.echo(
             json.dumps({"results": [_json(result) for result in results]}, ensure_ascii=False, indent=1)

@@ -134,21 +134,32 @@ def explore(
     explorer.failure = None
     bound = seed(random_seed)(bind(machine, explorer, without))
     try:
-        run_state_machine_as_test(
-            bound,
-            settings=settings(
-                max_examples=programs,
-                stateful_step_count=STEPS,
-                deadline=None,
-                database=database,
-                phases=(Phase.reuse, Phase.generate) if database is not None else (Phase.generate,),
-                suppress_health_check=tuple(HealthCheck),
-                report_multiple_bugs=False,
-                print_blob=False,
-                verbosity=Verbosity.quiet,
-            ),
-        )
+        run_state_machine_as_test(bound, settings=_settings(programs, database))
     except AnomalyFoundError:
         if explorer.error is not None:
             raise explorer.error from None
     return explorer.failure
+
+
+def draw(machine: type[ProgramMachine], *, programs: int, random_seed: int) -> list[Program]:
+    """Up to `programs` programs of a machine, run by nobody."""
+    drawn: list[Program] = []
+    run_state_machine_as_test(
+        seed(random_seed)(bind(machine, drawn.append)), settings=_settings(programs, None)
+    )
+    return drawn
+
+
+def _settings(programs: int, database: ExampleDatabase | None) -> settings:
+    """Generate only, and what the database knows first; no deadlines, no health checks, no words."""
+    return settings(
+        max_examples=programs,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=database,
+        phases=(Phase.reuse, Phase.generate) if database is not None else (Phase.generate,),
+        suppress_health_check=tuple(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )

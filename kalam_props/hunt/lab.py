@@ -105,7 +105,7 @@ class Lab:
         Returns the trials in the order in which they ended; those that were under way are among them.
         """
         self.take_aim()
-        side_by_side = 1 if _needs_server_alone(program) else PARALLEL
+        side_by_side = 1 if needs_server_alone(program) else PARALLEL
         ended: list[Trial] = []
         with ThreadPoolExecutor(side_by_side) as pool:
             open_: set[Future[Trial]] = set()
@@ -183,7 +183,7 @@ def asks_for_flush(program: Program) -> bool:
     )
 
 
-def _needs_server_alone(program: Program) -> bool:
+def needs_server_alone(program: Program) -> bool:
     """A program that kills or restarts the server leaves no other program alone."""
     return any(
         isinstance(step.op, (Kill, Restart))

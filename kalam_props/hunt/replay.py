@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,7 +16,7 @@ from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, KalamPropsError, StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, sight
-from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.lab import Lab, needs_server_alone
 from kalam_props.hunt.rates import lower_bound, runs_needed
 from kalam_props.hunt.seeds import Seed, read
 
@@ -30,6 +33,7 @@ class Replayed:
     Attributes:
         reproduced: runs that showed the anomaly, and runs.
         needed: runs without it that are evidence of a fix, at the seed's rate and 99 % confidence.
+        seconds: how long the runs took together.
         history: one that shows it, if any.
         known_open: the seed's reason to be expected to fail.
         others: anomalies of other kinds that the runs showed.
@@ -45,6 +49,7 @@ class Replayed:
     history: Path | None = None
     known_open: str | None = None
     others: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def red(self) -> bool:
@@ -65,6 +70,7 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         seed = read(path)
     except CorruptInputError as error:
         return Replayed(path, "ERROR", None, (0, 0), None, str(error))
+    began = time.monotonic()
     needed = needed_runs(seed)
     runs = needed if until_confident else min(needed, MAX_RUNS)
     wanted = sighting(seed)
@@ -99,7 +105,38 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         failures[0][0].history if failures else None,
         seed.known_open,
         others,
+        time.monotonic() - began,
     )
+
+
+def replay_all(
+    lab: Lab, paths: Sequence[Path], *, until_confident: bool, parallel: int
+) -> Iterator[Replayed]:
+    """Replay seeds, `parallel` at once; their results in the order of `paths`.
+
+    One that kills or restarts the server is run when no other is.
+    """
+    together: list[Path] = []
+    for path in paths:
+        if _disturbs(path):
+            yield from _side_by_side(lab, together, until_confident, parallel)
+            yield replay(lab, path, until_confident=until_confident)
+            together = []
+        else:
+            together.append(path)
+    yield from _side_by_side(lab, together, until_confident, parallel)
+
+
+def _side_by_side(lab: Lab, paths: list[Path], until_confident: bool, parallel: int) -> Iterator[Replayed]:  # noqa: FBT001
+    with ThreadPoolExecutor(parallel) as pool:
+        yield from pool.map(lambda path: replay(lab, path, until_confident=until_confident), paths)
+
+
+def _disturbs(path: Path) -> bool:
+    try:
+        return needs_server_alone(read(path).program)
+    except CorruptInputError:
+        return False
 
 
 def sighting(seed: Seed) -> Sighting:

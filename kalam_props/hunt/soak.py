@@ -1,0 +1,139 @@
+"""Programs of every machine against a server that is believed to be healthy: whatever is found is our bug.
+
+Nothing is shrunk and nothing is told apart: a false alarm is looked at with its history in hand. Some
+programs kill or restart the server, where it is ours to kill.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from attrs import define, field, frozen
+
+from kalam_props.errors import CancelledError
+from kalam_props.history.operations import Kill, Restart
+from kalam_props.hunt.explore import draw
+from kalam_props.hunt.lab import PARALLEL, Lab, Trial, needs_server_alone
+from kalam_props.programs.codec import digest
+from kalam_props.programs.machine import ProgramMachine
+from kalam_props.programs.model import Program, Round, Step
+
+BATCH = 8
+"""Programs that one machine draws before the next has its turn."""
+
+KILLS_EVERY = 25
+"""One program in so many kills or restarts the server: that takes as long as fifty operations."""
+
+
+@frozen
+class SoakPlan:
+    """What to run: programs, or seconds, whichever ends first. `kills`: whether some kill the server."""
+
+    machines: dict[str, type[ProgramMachine]]
+    random_seed: int
+    programs: int | None
+    seconds: float | None
+    kills: bool
+
+
+@define
+class Soaked:
+    """What was run. Its evidence is the lab's.
+
+    Attributes:
+        net_faults: cut, stalled or slowed requests, as the gate really did them.
+        kills: servers that were killed or stopped in an orderly way.
+        anomalous: the trials that found something.
+
+    """
+
+    programs: int = 0
+    seconds: float = 0.0
+    net_faults: int = 0
+    kills: int = 0
+    by_machine: dict[str, int] = field(factory=dict)
+    anomalous: list[Trial] = field(factory=list)
+    interrupted: bool = False
+
+
+def soak(lab: Lab, plan: SoakPlan, on_trial: Callable[[Trial], None]) -> Soaked:
+    """Run programs until the plan is done, or it is interrupted.
+
+    Raises:
+        KalamPropsError: the target or the disk made it impossible to go on.
+
+    """
+    began = time.monotonic()
+    soaked = Soaked()
+
+    def over() -> bool:
+        done = plan.programs is not None and soaked.programs >= plan.programs
+        return done or (plan.seconds is not None and time.monotonic() - began >= plan.seconds)
+
+    def run(programs: list[Program]) -> Iterator[Trial]:
+        """Side by side, but for those that need the server for themselves, which come last."""
+        alone = [program for program in programs if needs_server_alone(program)]
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            together = [program for program in programs if not needs_server_alone(program)]
+            for at in range(0, len(together), PARALLEL):
+                if over():
+                    return
+                yield from pool.map(lab.run, together[at : at + PARALLEL])
+        for program in alone:
+            if not over():
+                yield lab.run(program)
+
+    try:
+        for name, programs in _batches(plan):
+            if over():
+                break
+            lab.take_aim()
+            left = len(programs) if plan.programs is None else plan.programs - soaked.programs
+            for trial in run(programs[:left]):
+                _count(soaked, name, trial)
+                on_trial(trial)
+    except (KeyboardInterrupt, CancelledError):
+        soaked.interrupted = True
+        lab.workspace.cancel()
+    soaked.seconds = time.monotonic() - began
+    return soaked
+
+
+def _batches(plan: SoakPlan) -> Iterator[tuple[str, list[Program]]]:
+    """Programs of each machine in turn, without end, each program once."""
+    source = random.Random(plan.random_seed)
+    seen: set[str] = set()
+    number = 0
+    while True:
+        for name, machine in plan.machines.items():
+            drawn = draw(machine, programs=BATCH, random_seed=source.getrandbits(64))
+            fresh: list[Program] = []
+            for program in drawn:
+                if digest(program) in seen:
+                    continue
+                seen.add(digest(program))
+                number += 1
+                kills = plan.kills and number % KILLS_EVERY == KILLS_EVERY // 2
+                fresh.append(_with_a_kill(program, source) if kills else program)
+            yield name, fresh
+
+
+def _with_a_kill(program: Program, source: random.Random) -> Program:
+    """The server killed, or stopped in an orderly way, between two rounds."""
+    at = source.randint(1, len(program.rounds))
+    op = source.choice((Kill(), Kill(), Restart()))
+    session = source.choice(program.sessions)
+    return program.with_rounds((*program.rounds[:at], Round({session: (Step(op),)}), *program.rounds[at:]))
+
+
+def _count(soaked: Soaked, machine: str, trial: Trial) -> None:
+    recorded = trial.history.read_bytes()
+    soaked.programs += 1
+    soaked.net_faults += recorded.count(b'"e":"net"')
+    soaked.kills += recorded.count(b'"what":"killed"') + recorded.count(b'"what":"stopped"')
+    soaked.by_machine[machine] = soaked.by_machine.get(machine, 0) + 1
+    if trial.sightings:
+        soaked.anomalous.append(trial)
