@@ -3,13 +3,16 @@
     def test_my_machine(kalam_hunt):
         kalam_hunt(MyMachine)
 
-A failure says what a hunt would say. Seeds in a folder named `seeds` are collected as tests of their own.
+A failure says what a hunt would say. Seed files in a folder named `seeds` are test items of their own:
+
+    pytest .hypothesis/seeds
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ import pytest
 
 if TYPE_CHECKING:  # a pytest run that uses no fixture of ours must not pay for our imports
     from kalam_props.hunt.lab import Lab
+    from kalam_props.hunt.seeds import Seed
     from kalam_props.programs.machine import ProgramMachine
     from kalam_props.targets.opening import TargetOptions
     from kalam_props.targets.workspace import Workspace
@@ -127,3 +131,82 @@ def _programs() -> int:
     from hypothesis import settings  # noqa: PLC0415  # see above
 
     return settings().max_examples
+
+
+_OPENED = pytest.StashKey[ExitStack]()
+_WORKSPACE = pytest.StashKey["Workspace"]()
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A seed file is a test. Others, such as programs, may lie beside it."""
+    if file_path.suffix != ".json" or file_path.parent.name != "seeds":
+        return None
+    from kalam_props.hunt.seeds import FORMAT  # noqa: PLC0415  # see above
+
+    with file_path.open(encoding="utf-8", errors="replace") as file:
+        return SeedFile.from_parent(parent, path=file_path) if FORMAT in file.read(200) else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Close what seeds were run on."""
+    if _OPENED in session.stash:
+        session.stash[_OPENED].close()
+
+
+class SeedFile(pytest.File):
+    """A seed file: one item."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        from kalam_props.hunt.finding import kinds  # noqa: PLC0415  # see above
+        from kalam_props.hunt.seeds import read  # noqa: PLC0415
+
+        seed = read(self.path)
+        name = f"{seed.anomaly} after {', '.join(sorted(kinds(seed.program)))}"
+        yield SeedItem.from_parent(self, name=name, seed=seed)
+
+
+class SeedItem(pytest.Item):
+    """Replays a seed: passes when it is FIXED, is skipped when there is no evidence."""
+
+    def __init__(self, *, seed: Seed, **kwargs: object) -> None:
+        super().__init__(**kwargs)  # type: ignore[arg-type]  # pytest's own
+        self.seed = seed
+
+    def runtest(self) -> None:
+        from kalam_props.hunt.lab import Lab  # noqa: PLC0415  # see above
+        from kalam_props.hunt.replay import replay  # noqa: PLC0415
+
+        workspace = _workspace(self.session)
+        lab = Lab(workspace, workspace.journal.parent / "histories")
+        result = replay(lab, self.path, until_confident=False)
+        if result.red or result.status == "ERROR":
+            open_ = f" (expected to fail: {result.known_open})" if result.known_open else ""
+            raise SeedError(f"{result.status}{open_}: {result.message}")
+        if result.status == "FAILED":
+            pytest.xfail(f"known and open: {result.known_open}")
+        if result.status == "NOT-REPRODUCED":
+            pytest.skip(result.message)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:  # noqa: ARG002
+        return f"{excinfo.value}\nreproduce  kalam-props replay {self.path}"
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, self.name
+
+
+class SeedError(AssertionError):
+    """A seed fails, cannot be run, or has stopped failing although it is marked as known and open."""
+
+
+def _workspace(session: pytest.Session) -> Workspace:
+    """One workspace for all seeds of a session, opened when the first of them is run."""
+    if _WORKSPACE not in session.stash:
+        import tempfile  # noqa: PLC0415  # see above
+
+        from kalam_props.targets.opening import open_run  # noqa: PLC0415
+
+        opened = ExitStack()
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="kalam-props-")))
+        session.stash[_OPENED] = opened
+        session.stash[_WORKSPACE] = opened.enter_context(open_run(target_options(session.config), folder))
+    return session.stash[_WORKSPACE]

@@ -22,7 +22,7 @@ def soaked(folder, programs, seed):
     "programs", [200, pytest.param(2000, marks=pytest.mark.nightly)], ids=["200", "2000"]
 )
 def test_nothing_is_reported_on_a_healthy_server(tmp_path, programs):
-    """Every anomaly would be a bug of ours; and the programs did meet flushes, each other, faults and kills."""
+    """An anomaly would be a bug of ours; and the programs did meet flushes, each other, faults and kills."""
     lab, result = soaked(tmp_path, programs, seed=programs)
     told = [(seen.anomaly, trial.history) for trial in result.anomalous for seen in trial.sightings]
     assert not told, told
