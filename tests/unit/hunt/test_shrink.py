@@ -36,12 +36,12 @@ def insert(*keys):
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Programs as a hunt draws them, the first 400."""
+    """Programs as a hunt draws them, the first 1,000."""
     programs = []
     run_state_machine_as_test(
         bind(FlushRaces, programs.append),
         settings=settings(
-            max_examples=400,
+            max_examples=1000,
             stateful_step_count=14,
             deadline=None,
             database=None,
