@@ -231,7 +231,8 @@ class _Campaign:
     def keep_what_is_known(self) -> None:
         """After an interruption: the finding that was being looked into, with its best program so far."""
         if self.current is not None:
-            self.add(save_seed(self.lab, self.current, self.plan.care))
+            self.keep(save_seed(self.lab, self.current, self.plan.care))
+            self.add(self.current)
             self.current = None
 
     def add(self, finding: Finding) -> None:

@@ -61,11 +61,18 @@ def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
 
 
 def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
-    """Write the finding's seed as it is known now, to the seeds' folder and beside the finding."""
+    """Write the finding's seed as it is known now, to the seeds' folder and beside the finding.
+
+    It takes the place of the seed that an interrupted run left for the same finding.
+    """
     seed = _seed(lab, finding, care)
     _keep_program(finding.folder, "program.json", finding.program)
-    seeds.save(seed, finding.folder)
-    return evolve(finding, seed_file=seeds.save(seed, care.seeds_folder))
+    beside = seeds.save(seed, finding.folder)
+    saved = seeds.save(seed, care.seeds_folder)
+    if finding.seed_file is not None and finding.seed_file.name != saved.name:
+        for older in (finding.seed_file, beside.with_name(finding.seed_file.name)):
+            older.unlink(missing_ok=True)
+    return evolve(finding, seed_file=saved)
 
 
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:

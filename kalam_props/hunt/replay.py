@@ -15,7 +15,7 @@ from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, KalamPropsError, StorageError
 from kalam_props.history.reader import read_history
-from kalam_props.hunt.families import Sighting, sight
+from kalam_props.hunt.families import Sighting, shows, sight
 from kalam_props.hunt.lab import Lab, needs_server_alone
 from kalam_props.hunt.rates import lower_bound, runs_needed
 from kalam_props.hunt.seeds import Seed, read
@@ -57,8 +57,7 @@ class Replayed:
 
         It failed unexpectedly, an open bug no longer shows, or another anomaly was seen.
         """
-        expected = "FIXED" if self.known_open is not None else "FAILED"
-        return self.status == expected or (self.known_open is None and bool(self.others))
+        return bool(self.others) or self.status == ("FAILED" if self.known_open is None else "FIXED")
 
 
 def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
@@ -91,8 +90,17 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         )
     if failures:
         message = f"{message}: {failures[0][1].anomaly.explanation}"
-    told = {seed.anomaly, *(seen.name for _, seen in failures)}
-    others = tuple(sorted({seen.name for trial in trials for seen in trial.sightings} - told))
+    # Where the seed's anomaly was seen, other names of its family are sides of it.
+    others = tuple(
+        sorted(
+            {
+                seen.name
+                for trial in trials
+                for seen in trial.sightings
+                if not shows(seen, wanted) and not (failures and seen.family == wanted.family)
+            }
+        )
+    )
     if others:
         message = f"{message}; also seen: {', '.join(others)}"
     return Replayed(

@@ -81,8 +81,10 @@ def how_found(finding: Finding) -> tuple[str, ...]:
 
 def replay_command(finding: Finding) -> str:
     """What to paste to run it again."""
+    if finding.seed_file is None:
+        return f"kalam-props hunt --resume {finding.folder.parent}"
     faults = "".join(f" --fault {fault}" for fault in finding.faults)
-    return f"kalam-props replay {finding.seed_file or finding.folder}{faults}"
+    return f"kalam-props replay {finding.seed_file}{faults}"
 
 
 def write_script(finding: Finding, target: str) -> Path:
