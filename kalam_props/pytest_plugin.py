@@ -101,6 +101,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
     """
     from kalam_props.execution.diagnosis import missing  # noqa: PLC0415  # see above
     from kalam_props.hunt.campaign import Listener, Plan, hunt  # noqa: PLC0415  # see above
+    from kalam_props.hunt.known import known_and_open  # noqa: PLC0415
     from kalam_props.hunt.seeds import SEEDS_FOLDER  # noqa: PLC0415
     from kalam_props.report.finding import finding_text  # noqa: PLC0415
 
@@ -113,6 +114,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
             programs=_programs(),
             fail_fast=True,
             seeds_folder=SEEDS_FOLDER,
+            known=known_and_open(SEEDS_FOLDER),
         )
         outcome = hunt(kalam_lab, plan, Listener())
         target = kalam_lab.workspace.target.product

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from kalam_props.commands.options import target_options
 from kalam_props.errors import KalamPropsError, TargetError
+from kalam_props.hunt.run_file import RESUMED
 from kalam_props.targets.opening import TargetOptions, open_target
 from kalam_props.targets.workspace import JOURNAL, read_journal, remove
 
@@ -25,7 +26,8 @@ def clean(runs: tuple[Path, ...], target: TargetOptions) -> None:
     is left to clean there.
     """
     failed: list[str] = []
-    for run in runs:
+    folders = [folder for run in runs for folder in _with_resumed(run)]
+    for run in folders:
         url, namespace, users = read_journal(run / JOURNAL)
         where = evolve(target, server_url=target.server_url or url, kalamdb_server=None, driver="http")
         folder = Path(tempfile.mkdtemp(prefix="kalam-props-"))
@@ -39,3 +41,9 @@ def clean(runs: tuple[Path, ...], target: TargetOptions) -> None:
             shutil.rmtree(folder, ignore_errors=True)
     if failed:
         raise TargetError("; ".join(failed))
+
+
+def _with_resumed(run: Path) -> list[Path]:
+    """A run, and what was created when it was resumed."""
+    again = run / RESUMED
+    return [run, again] if (again / JOURNAL).exists() else [run]

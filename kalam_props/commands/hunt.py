@@ -27,7 +27,7 @@ from kalam_props.hunt.database import open_database
 from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.known import known_and_open
 from kalam_props.hunt.lab import Lab, Trial
-from kalam_props.hunt.run_file import Run, read_run, write_run
+from kalam_props.hunt.run_file import RESUMED, Run, read_run, write_run
 from kalam_props.hunt.seeds import program_of
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
@@ -169,7 +169,7 @@ def _resume(folder: Path, target: TargetOptions, *, as_json: bool) -> int:
         known=known_and_open(run.seeds_folder),
     )
     # Of its own, since the journal and the server's log of the killed run are still needed as they are.
-    again = make_run_dir(folder / "resumed", "hunt")
+    again = make_run_dir(folder / RESUMED, "hunt")
     return _hunt(run, plan, folder, again, campaign.resume, as_json=as_json)
 
 

@@ -15,6 +15,8 @@ from kalam_props.targets.opening import TargetOptions
 FORMAT = "kalam-props-run"
 VERSION = 1
 FILE = "run.json"
+RESUMED = "resumed"
+"""Folder in a run's folder for the server's log and the journal of a hunt that goes on with it."""
 
 
 @frozen
