@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from kalam_props.reference.faults import Difficulty, Fault, ParameterKind
 
 _RATES: tuple[str, str, str] = ("0.4", "0.1", "0.01")
-_FLUSH_WINDOWS: tuple[str, str, str] = ("6ms", "2ms", "200us")
+_FLUSH_WINDOWS: tuple[str, str, str] = ("6ms", "2ms", "300us")
 
 
 def _fault(
@@ -178,7 +178,7 @@ def _in_a_write() -> Iterator[Fault]:
         "torn-batch",
         "torn-batch",
         "A commit of several rows is written in two halves, with a window between them.",
-        ("2ms", "500us", "50us"),
+        ("2500us", "300us", "80us"),
     )
     yield _race(
         "update-race",
@@ -223,7 +223,7 @@ def _in_a_write() -> Iterator[Fault]:
         "refused-batch-seen",
         "failed-but-visible",
         "The rows of a refused multi-row INSERT that are no duplicates can be read before they are undone.",
-        ("2ms", "500us", "50us"),
+        ("2500us", "300us", "80us"),
     )
     yield _chance(
         "applied-but-refused",
@@ -237,13 +237,13 @@ def _between_requests() -> Iterator[Fault]:
         "shared-identity",
         "foreign-row",
         "Who is asking is kept in a variable that all requests share, for a window before it is used.",
-        ("6ms", "1ms", "25us"),
+        ("6ms", "1500us", "150us"),
     )
     yield _race(
         "swapped-answers",
         "foreign-row",
         "Of two equal SELECTs of different users that end in one window each gets the other's answer.",
-        ("6ms", "1ms", "25us"),
+        ("6ms", "1500us", "150us"),
     )
     yield _race(
         "error-under-load",
