@@ -205,7 +205,8 @@ def _setting(command: tuple[str, ...], driver: str) -> Setting:
         command=command,
         server=f"reference server {__version__}",
         driver=driver,
-        machine=f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        machine=f"{platform.system()}, {os.cpu_count()} cores with a load of {os.getloadavg()[0]:.1f}, "
+        f"Python {platform.python_version()}",
     )
 
 

@@ -112,8 +112,9 @@ def attempt_line(fault: str, difficulty: str, attempt: Attempt) -> str:
     seen, runs = attempt.reproduced or (0, 0)
     named = "" if attempt.named_right else " (not one of its names)"
     minimal = ", the minimum" if attempt.minimal else ""
+    size = "1 operation" if attempt.operations == 1 else f"{attempt.operations} operations"
     return (
-        f"{where}: {attempt.anomaly}{named} after {cost}; shrunk to {attempt.operations} operations{minimal} "
+        f"{where}: {attempt.anomaly}{named} after {cost}; shrunk to {size}{minimal} "
         f"in {attempt.shrink_s or 0:.0f} s; reproduced {seen} of {runs}"
     )
 
