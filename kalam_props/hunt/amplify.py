@@ -26,7 +26,7 @@ RARE = 0.35
 """A program that fails less often than this is worth repeating."""
 
 MOST = 8
-LONGEST = 48
+LONGEST = 24
 """Repetitions, and operations of an amplified program, at the most: what runs for long is no bargain."""
 
 

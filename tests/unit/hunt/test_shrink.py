@@ -36,12 +36,12 @@ def insert(*keys):
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Programs as a hunt draws them, the first 1,000."""
+    """Programs as a hunt draws them, the first 600."""
     programs = []
     run_state_machine_as_test(
         bind(FlushRaces, programs.append),
         settings=settings(
-            max_examples=1000,
+            max_examples=600,
             stateful_step_count=14,
             deadline=None,
             database=None,
@@ -74,10 +74,10 @@ def failing(drawn, model, number):
     ("bug", "name", "minimum"), [(lost_on_flush, "lost-row", 3), (gone_between, "stale-read", 3)]
 )
 def test_a_race_comes_out_as_its_smallest_program(drawn, tmp_path, bug, name, minimum, rate, runs):
-    """19 of 20 are the program that one would write by hand, none has two operations more; what it costs."""
+    """11 of 12 are the program that one would write by hand, none has two operations more; what it costs."""
     model = bug(rate)
-    programs = failing(drawn, model, 20)
-    assert len(programs) == 20
+    programs = failing(drawn, model, 12)
+    assert len(programs) == 12
     sizes, costs = [], []
     for seed, program in enumerate(programs):
         lab = SimulatedLab(model, seed)
@@ -86,9 +86,9 @@ def test_a_race_comes_out_as_its_smallest_program(drawn, tmp_path, bug, name, mi
         costs.append(lab.executions)
         assert model(result.best.program)[name] > 0
     assert min(sizes) == minimum
-    assert sizes.count(minimum) >= 19, sizes
+    assert sizes.count(minimum) >= 11, sizes
     assert max(sizes) <= minimum + 2, sizes
-    assert sorted(costs)[10] <= runs, costs
+    assert sorted(costs)[6] <= runs, costs
 
 
 RACE = Program(
@@ -194,7 +194,7 @@ def test_repetition_keeps_keys_apart_and_pays_for_rare_failures_only():
     assert three.operations == 3 * RACE.operations
     assert amplified(RACE, 1) is RACE
     assert repetitions(RACE, 1.0) == repetitions(RACE, 0.5) == 1
-    assert repetitions(RACE, 0.1) == 8
+    assert repetitions(RACE, 0.1) == 4
     assert repetitions(RACE, 0.0) == 1
 
 
