@@ -96,12 +96,13 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
 
 
 def _benches(lab: Lab, finding: Finding, rate: Rate) -> Iterator[tuple[Lab, str, Rate]]:
-    """Where to shrink: with the driver that shows the failure most often a second, then with the hunt's."""
+    """Where to shrink: over HTTP where that shows the failure well, then with the hunt's own driver."""
     if lab.workspace.target.driver.name != "http" and rate.seen:
         fast = lab.with_driver(HttpDriver())
         runs = runs_needed(max(rate.likely / 4, 0.02), 0.05)
         quick = estimate(fast, finding.program, finding.sighting, runs=runs)
-        if quick.cost < rate.cost:
+        # HTTP is cheaper a run, whatever a few runs on a busy machine say.
+        if quick.seen and (quick.likely >= rate.likely / 2 or quick.cost < rate.cost):
             yield fast, "http", quick
         else:
             lab.count_executions(fast.executions)
