@@ -17,7 +17,7 @@ from kalam_props.history.events import (
     Invoke,
     Ok,
 )
-from kalam_props.history.operations import READS, Insert, Operation
+from kalam_props.history.operations import READS, Insert, Operation, Txn
 
 
 @frozen(eq=False)
@@ -80,6 +80,8 @@ def _act(invoke: Invoke, answer: Completion | None) -> Act:
 
 
 def _outcome(op: Operation, answer: Completion | None) -> Literal["ok", "fail", "info"]:
+    if isinstance(op, Txn) and op.rollback:
+        return "fail"  # whatever was answered, nothing of it may ever be seen
     if answer is None or isinstance(answer, Info):
         return "info"
     if answer.attempts > 1 and not isinstance(op, READS):

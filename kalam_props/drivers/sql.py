@@ -18,6 +18,8 @@ from kalam_props.errors import TargetError
 from kalam_props.history.events import TableShape
 from kalam_props.history.operations import (
     READS,
+    AddColumn,
+    Compact,
     Count,
     Delete,
     Flush,
@@ -71,14 +73,15 @@ def render_over(op: Operation, tables: Mapping[str, tuple[str, TableDef]]) -> st
 
     """
     if isinstance(op, Txn):
-        return "; ".join(["BEGIN", *(_render_one(inner, tables) for inner in op.ops), "COMMIT"])
+        end = "ROLLBACK" if op.rollback else "COMMIT"
+        return "; ".join(["BEGIN", *(_render_one(inner, tables) for inner in op.ops), end])
     return _render_one(op, tables)
 
 
 def execute_as(text: str, user: str, form: ExecuteAs = "EXECUTE AS USER") -> str:
     """The same request in the name of `user`: each statement wrapped, the bounds of a transaction not."""
     return "; ".join(
-        statement if statement in ("BEGIN", "COMMIT") else f"{form} {literal(user)} ({statement})"
+        statement if statement in ("BEGIN", "COMMIT", "ROLLBACK") else f"{form} {literal(user)} ({statement})"
         for statement in statements(text)
     )
 
@@ -113,8 +116,14 @@ def _render_one(op: Operation, tables: Mapping[str, tuple[str, TableDef]]) -> st
             text = f"SELECT {columns} FROM {table} WHERE {key} = {literal(op.key)} LIMIT {SCAN_LIMIT}"
         case Count():
             text = f"SELECT COUNT(*) FROM {table}"
+        case Flush(scope="namespace"):
+            text = f"STORAGE FLUSH ALL IN {table.partition('.')[0]}"
         case Flush():
             text = f"STORAGE FLUSH TABLE {table}"
+        case Compact():
+            text = f"STORAGE COMPACT TABLE {table}"
+        case AddColumn():
+            text = f"ALTER TABLE {table} ADD COLUMN {op.name} {op.type}"
         case _:
             raise ValueError(f"{type(op).__name__} is not a request to a server")
     return _begin_in_ascii(text)

@@ -35,6 +35,7 @@ from kalam_props.history.events import (
     TableShape,
 )
 from kalam_props.history.operations import (
+    MAINTENANCE,
     WRITES,
     AwaitFlush,
     Flush,
@@ -43,6 +44,7 @@ from kalam_props.history.operations import (
     Operation,
     Pause,
     Restart,
+    Txn,
 )
 from kalam_props.history.reader import read_history
 from kalam_props.history.writer import HistoryWriter
@@ -297,16 +299,22 @@ class _Run:
         """The SQL of an operation, in the words of whoever speaks for the user."""
         table = self.table(op)
         text = sql.render(op, table.qualified, table.definition)
-        if isinstance(op, Flush) or self.workspace.identity.mode != "execute-as":
+        if self.by_root(op) or self.workspace.identity.mode != "execute-as":
             return text
         form = self.workspace.capabilities.execute_as or "EXECUTE AS USER"
         return sql.execute_as(text, self.workspace.server_user(user_of(client.name)), form)
 
     def credential(self, client: SessionClient, op: Operation) -> Credential:
-        return self.target.root if isinstance(op, Flush) else self.workspace.credential(user_of(client.name))
+        return self.target.root if self.by_root(op) else self.workspace.credential(user_of(client.name))
+
+    def by_root(self, op: Operation) -> bool:
+        """What users may not do: maintenance, and writing to a shared table, which is private by default."""
+        return isinstance(op, MAINTENANCE) or self.table(op).definition.type == "shared"
 
     def table(self, op: Operation) -> Table:
-        table = self.tables.get(getattr(op, "table", ""))
+        # A transaction is over one table here: its answer is read by that table's columns.
+        names = {getattr(inner, "table", "") for inner in (op.ops if isinstance(op, Txn) else (op,))}
+        table = self.tables.get(names.pop()) if len(names) == 1 else None
         if table is None:
             raise UsageError(f"{op!r} cannot be run: this target's programs have no such operation")
         return table
@@ -324,7 +332,7 @@ class _Run:
                 rows=answer.rows,
                 count=answer.count,
                 complete=answer.complete,
-                results=None if job is None else ({"job": job},),
+                results=answer.results if job is None else ({"job": job},),
                 wire=wire,
                 attempts=settled.attempts,
             )
@@ -334,10 +342,11 @@ class _Run:
         else:
             self.writer.info(invoked, settled.error, wire=wire, attempts=settled.attempts)
         if isinstance(op, WRITES):
-            name = str(getattr(op, "table", ""))
-            versions = len(op.rows) if isinstance(op, Insert) else 1
             with self.lock:
-                self.unflushed[name] = self.unflushed.get(name, 0) + versions
+                for inner in op.ops if isinstance(op, Txn) else (op,):
+                    name = str(getattr(inner, "table", ""))
+                    versions = len(inner.rows) if isinstance(inner, Insert) else 1
+                    self.unflushed[name] = self.unflushed.get(name, 0) + versions
 
     def on_our_clock(self, wire: Interval | None) -> Interval | None:
         if wire is None:

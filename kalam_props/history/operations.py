@@ -6,7 +6,7 @@ One frozen class an operation, one request each. `to_json` and `from_json` give 
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, Union
+from typing import Any, Literal, TypeAlias, Union
 
 import cattrs
 from attrs import frozen
@@ -84,9 +84,29 @@ class Count:
 
 @frozen
 class Flush:
-    """`STORAGE FLUSH TABLE`: the answer says that a job was queued, not that it ended."""
+    """`STORAGE FLUSH TABLE`: the answer says that a job was queued, not that it ended.
+
+    `scope` `namespace`: `STORAGE FLUSH ALL IN` the namespace of `table`.
+    """
 
     table: str
+    scope: Literal["table", "namespace"] = "table"
+
+
+@frozen
+class Compact:
+    """`STORAGE COMPACT TABLE`: changes no row, like a flush."""
+
+    table: str
+
+
+@frozen
+class AddColumn:
+    """`ALTER TABLE … ADD COLUMN name type`: changes nothing of the columns that were there before."""
+
+    table: str
+    name: str
+    type: str = "TEXT"
 
 
 @frozen
@@ -98,9 +118,10 @@ class AwaitFlush:
 
 @frozen
 class Txn:
-    """`BEGIN; …; COMMIT` in one request; KalamDB's transactions live within one."""
+    """`BEGIN; …; COMMIT` in one request; KalamDB's transactions live within one. Or `ROLLBACK` at its end."""
 
     ops: tuple[Operation, ...]
+    rollback: bool = False
 
 
 @frozen
@@ -137,6 +158,8 @@ Operation: TypeAlias = Union[  # noqa: UP007  # a forward reference in Txn needs
     Get,
     Count,
     Flush,
+    Compact,
+    AddColumn,
     AwaitFlush,
     Txn,
     Subscribe,
@@ -155,6 +178,8 @@ KINDS: dict[str, type[Operation]] = {
     "get": Get,
     "count": Count,
     "flush": Flush,
+    "compact": Compact,
+    "add-column": AddColumn,
     "await-flush": AwaitFlush,
     "txn": Txn,
     "subscribe": Subscribe,
@@ -167,6 +192,8 @@ _NAMES: dict[type, str] = {cls: name for name, cls in KINDS.items()}
 
 WRITES = (Insert, Update, Increment, Delete, Txn)
 READS = (Select, Get, Count)
+MAINTENANCE = (Flush, Compact, AddColumn)
+"""What is root's business, and changes no row."""
 
 
 def kind(op: Operation) -> str:

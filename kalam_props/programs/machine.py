@@ -80,13 +80,14 @@ class UserModel:
 
 
 class ProgramMachine(RuleBasedStateMachine):
-    """Draws a program for one table `t (id BIGINT key, v TEXT, n BIGINT)`.
+    """Draws a program for one table `t` with the columns `id BIGINT` (key), `v TEXT`, `n BIGINT` at least.
 
     Attributes:
         run_program: what to do with a finished program; bound by `bind`.
         without: kinds of operations that are not drawn.
         max_users, max_sessions: how many at most.
         flush_rows: the flush boundaries to draw from; None: no flush by row count.
+        table_def: columns and type of the table; columns that are not mentioned above are TEXT.
         needs: features of a target without which its programs cannot run (`targets.capabilities.Feature`).
 
     """
@@ -97,11 +98,12 @@ class ProgramMachine(RuleBasedStateMachine):
     max_users: ClassVar[int] = 3
     max_sessions: ClassVar[int] = 2
     flush_rows: ClassVar[tuple[int | None, ...]] = (3, 4, 5, 8, 12)
+    table_def: ClassVar[TableDef] = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id")
 
     def __init__(self) -> None:
         super().__init__()
         self.rounds: list[dict[str, list[Step]]] = []
-        self.table = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=3)
+        self.table = evolve(self.table_def, flush_rows=3)
         self.user_count = 1
         self.session_count = 1
         self.hot = 0
@@ -115,7 +117,7 @@ class ProgramMachine(RuleBasedStateMachine):
         self.user_count = 1 + users % self.max_users
         self.session_count = 1 + sessions % self.max_sessions
         rows = self.flush_rows[boundary % len(self.flush_rows)]
-        self.table = TableDef(self.table.columns, self.table.key, flush_rows=rows)
+        self.table = evolve(self.table, flush_rows=rows)
 
     def session(self, index: int) -> str:
         """The session at an index, modulo those that there are: users first, then their second sessions."""
@@ -146,6 +148,7 @@ class ProgramMachine(RuleBasedStateMachine):
 
     def new_round(self) -> None:
         """Begin a round: what is added with `join` from here on runs concurrently."""
+        self.last = None
         if self.rounds and self.rounds[-1]:
             self.rounds.append({})
 
@@ -238,7 +241,9 @@ class ProgramMachine(RuleBasedStateMachine):
         self.add(AwaitFlush(TABLE), session, join=join)
 
     def model(self, session: str) -> UserModel:
-        return self.models.setdefault(user_of(session), UserModel())
+        """Of the session's user; a shared table's keys are everybody's."""
+        owner = "everybody" if self.table.type == "shared" else user_of(session)
+        return self.models.setdefault(owner, UserModel())
 
     def key(self, session: str, index: int) -> int:
         """A key of the user: mostly one that should be there, at times one that should not."""
@@ -278,7 +283,9 @@ class ProgramMachine(RuleBasedStateMachine):
         self.hot += len(keys)
 
     def _row(self, session: str, key: int, at: int, payload: str, n: Scalar) -> Row:
-        return (key, payloads.payload(payload, payloads.fingerprint(session, self.drawn, at)), n)
+        text = payloads.payload(payload, payloads.fingerprint(session, self.drawn, at))
+        values: dict[str, Scalar] = {"id": key, "v": text, "n": n}
+        return tuple(values.get(column) for column in self.table.column_names)
 
 
 def bind(

@@ -6,11 +6,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from kalam_props.history.operations import Count, Flush, Kill, Pause, Restart, Select
+from kalam_props.history.operations import (
+    AddColumn,
+    Compact,
+    Count,
+    Delete,
+    Flush,
+    Insert,
+    Kill,
+    Operation,
+    Pause,
+    Restart,
+    Select,
+    Txn,
+    Update,
+)
+from kalam_props.programs import payloads
 from kalam_props.programs.machine import (
     JOINS,
     KEYS,
@@ -21,7 +36,7 @@ from kalam_props.programs.machine import (
     ProgramMachine,
     Size,
 )
-from kalam_props.programs.model import Net
+from kalam_props.programs.model import Net, TableDef
 from kalam_props.programs.moments import MOMENTS, at_flush, in_race
 
 
@@ -332,6 +347,119 @@ class Crashes(Inserts, Reads, Writes, Flushes, Races):
         self.hot = 0
 
 
+class Columns(Inserts, Writes, Reads, Races):
+    """The key is not the first column; sessions change different columns of the same rows at once."""
+
+    max_users = 2
+    max_sessions = 3
+    table_def = TableDef((("v", "TEXT"), ("n", "BIGINT"), ("id", "BIGINT"), ("w", "TEXT")), "id")
+    race_kinds: ClassVar[tuple[str, ...]] = (
+        "update",
+        "second",
+        "increment",
+        "get",
+        "delete",
+        "second",
+        "select",
+    )
+
+    def act(self, action: Action, session: int) -> None:
+        if self.race_kinds[action.pick % len(self.race_kinds)] == "second":
+            self.update_second(session, action.key, join=True)
+        else:
+            super().act(action, session)
+
+    @rule(session=SESSIONS, key=KEYS, join=JOINS)
+    def update_second_column(self, session: int, key: int, join: bool) -> None:  # noqa: FBT001
+        self.update_second(session, key, join=join)
+
+    def update_second(self, session: int, key: int, *, join: bool) -> None:
+        name = self.session(session)
+        value = payloads.payload(payloads.PLAIN, payloads.fingerprint(name, self.drawn, 0))
+        self.add(Update(TABLE, self.key(name, key), {"w": value}), name, join=join)
+        self.hot += 1
+
+
+class Shared(Columns):
+    """A shared table with several writers: everybody sees and changes every row."""
+
+    needs = frozenset({"shared-tables"})
+    table_def = evolve(Columns.table_def, type="shared")
+    race_kinds = ("update", "second", "increment", "get", "delete", "insert", "select", "reinsert")
+
+
+class Maintenance(Inserts, Writes, Reads, Races):
+    """Every form of flush, compaction, and new columns, while rows come and go; none changes a row."""
+
+    needs = frozenset({"flush-namespace", "compact", "add-column"})
+    race_kinds = ("insert", "select", "count", "update", "delete", "get")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns_added = 0
+
+    @rule(
+        actions=st.lists(ACTIONS, min_size=1, max_size=5),
+        kinds=st.lists(
+            st.sampled_from(("flush-namespace", "compact", "add-column", "flush")), min_size=1, max_size=3
+        ),
+    )
+    def maintain(self, actions: list[Action], kinds: list[str]) -> None:
+        """Maintenance in a lane of its own, beside reads and writes."""
+        self.race(actions, "none")
+        lane = f"u0/{self.max_sessions + 1}"
+        for chosen in kinds:
+            match chosen:
+                case "flush-namespace":
+                    self.add(Flush(TABLE, "namespace"), lane, join=True)
+                case "compact":
+                    self.add(Compact(TABLE), lane, join=True)
+                case "add-column":
+                    self.columns_added += 1
+                    self.add(AddColumn(TABLE, f"x{self.columns_added}"), lane, join=True)
+                case _:
+                    self.add(Flush(TABLE), lane, join=True)
+
+
+class Transactions(Inserts, Reads, Flushes, Races):
+    """Transactions of inserts and deletes: seen whole or not at all, and never when they were rolled back.
+
+    No updates in them: which of two concurrent ones wins within a snapshot is not promised.
+    """
+
+    needs = frozenset({"transactions"})
+    race_kinds = ("txn", "select", "count", "txn", "insert", "get")
+
+    def act(self, action: Action, session: int) -> None:
+        if self.race_kinds[action.pick % len(self.race_kinds)] == "txn":
+            self.transact(session, action.key % 4, action.key, rollback=action.pick % 3 == 0, join=True)
+        else:
+            super().act(action, session)
+
+    @rule(session=SESSIONS, inserts=st.integers(0, 3), key=KEYS, rollback=st.booleans())
+    def transaction(self, session: int, inserts: int, key: int, rollback: bool) -> None:  # noqa: FBT001
+        self.transact(session, inserts, key, rollback=rollback, join=False)
+
+    def transact(self, session: int, inserts: int, key: int, *, rollback: bool, join: bool) -> None:
+        """So many inserts of one row each, and a delete of a row that was there before, if there is one."""
+        name = self.session(session)
+        model = self.model(name)
+        ops: list[Operation] = []
+        if model.live:
+            gone = model.live[key % len(model.live)]
+            ops.append(Delete(TABLE, gone))
+            if not rollback:
+                model.live.remove(gone)
+        fresh = list(range(model.next, model.next + inserts))
+        model.next += inserts
+        ops += [Insert(TABLE, (self._row(name, new, at, payloads.PLAIN, 0),)) for at, new in enumerate(fresh)]
+        if ops:
+            self.add(Txn(tuple(ops), rollback=rollback), name, join=join)
+            if not rollback:
+                model.live.extend(fresh)
+                self.hot += len(ops)
+
+
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "meetings": Meetings,
@@ -340,6 +468,10 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "isolation": Isolation,
         "updates": Updates,
         "lossy-network": LossyNetwork,
+        "columns": Columns,
+        "shared": Shared,
+        "maintenance": Maintenance,
+        "transactions": Transactions,
         "crashes": Crashes,
     }
 )

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from kalam_props.history.operations import (
     Count,
     Delete,
+    Flush,
     Get,
     Increment,
     Insert,
@@ -56,6 +57,10 @@ def describe_operation(op: Operation) -> str:
             return f"select after {_value(where.after)}, {where.limit} rows"
         case Count():
             return "count"
+        case Flush(scope="namespace"):
+            return "flush all"
+        case Txn(ops=ops, rollback=True):
+            return "rolled back: " + "; ".join(describe_operation(inner) for inner in ops)
         case Txn(ops=ops):
             return "txn: " + "; ".join(describe_operation(inner) for inner in ops)
         case _:

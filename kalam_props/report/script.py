@@ -19,9 +19,9 @@ from kalam_props.drivers import sql
 from kalam_props.execution.closing import closing
 from kalam_props.history.events import History, Invoke, Ok
 from kalam_props.history.operations import (
+    MAINTENANCE,
     AwaitFlush,
     Count,
-    Flush,
     Get,
     Insert,
     Operation,
@@ -119,7 +119,7 @@ def _command(op: Operation, session: str, number: int, tables: dict[str, TableDe
     if name not in tables:
         return f"echo 'not possible in a shell: {type(op).__name__}' >&2; exit 2"
     text = sql.render(op, _TABLE.format(name), tables[name])
-    if not isinstance(op, Flush):
+    if not isinstance(op, MAINTENANCE) and tables[name].type == "user":
         text = sql.execute_as(text, f"kp_repro_{user_of(session)}")
     return f"run {number} {_in_shell(text, tables)}"
 

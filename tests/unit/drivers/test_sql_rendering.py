@@ -11,8 +11,10 @@ from kalam_props.drivers.sql import SCAN_LIMIT, Answer, execute_as, interpret, r
 from kalam_props.errors import TargetError
 from kalam_props.history.events import TableShape
 from kalam_props.history.operations import (
+    AddColumn,
     After,
     AwaitFlush,
+    Compact,
     Count,
     Delete,
     Flush,
@@ -56,6 +58,10 @@ SHAPE = TableShape("user", TABLE.column_names, "id")
         (Get("t", 1), "SELECT id, v, n FROM ns.t WHERE id = 1 LIMIT 1000"),
         (Count("t"), "SELECT COUNT(*) FROM ns.t"),
         (Flush("t"), "STORAGE FLUSH TABLE ns.t"),
+        (Flush("t", "namespace"), "STORAGE FLUSH ALL IN ns"),
+        (Compact("t"), "STORAGE COMPACT TABLE ns.t"),
+        (AddColumn("t", "x1"), "ALTER TABLE ns.t ADD COLUMN x1 TEXT"),
+        (Txn((Delete("t", 1),), rollback=True), "BEGIN; DELETE FROM ns.t WHERE id = 1; ROLLBACK"),
         (
             Txn((Delete("t", 1), Increment("t", 2, "n"))),
             "BEGIN; DELETE FROM ns.t WHERE id = 1; UPDATE ns.t SET n = n + 1 WHERE id = 2; COMMIT",
