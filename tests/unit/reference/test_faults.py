@@ -18,7 +18,25 @@ def sure(name):
     return f"{name}:{'window=50ms' if parameter == 'window' else 'rate=1'}"
 
 
-@pytest.mark.parametrize("name", FAULTS)
+NIGHTLY = (
+    "delete-race",
+    "gone-between",
+    "hang-at-flush",
+    "hot-not-replayed",
+    "notification-twice",
+    "old-version-flushed",
+    "refused-batch-seen",
+    "sequence-collision",
+    "stale-snapshot",
+    "swapped-answers",
+)
+"""Each a second or more on a server of its own, and like another that CI tries."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.nightly) if name in NIGHTLY else name for name in FAULTS],
+)
 def test_a_fault_shows_itself_and_is_counted(name, tmp_path):
     """Its program sees the anomaly; the server counts hits, and for a window its real lengths."""
     with trying(sure(name), data_dir=tmp_path) as (server, attempt):
