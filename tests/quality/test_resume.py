@@ -31,7 +31,8 @@ def test_a_hunt_killed_while_it_shrinks_goes_on(tmp_path):
     hunt = start(
         "hunt",
         *("--fault", "boundary-row-dropped", "--machine", "exact-counts", "--driver", "http"),
-        *("--programs", 200, "--seed", 7, "--fail-fast", "--run-dir", run, "--seeds-dir", tmp_path / "seeds"),
+        *("--programs", 200, "--seed", 7, "--fail-fast", "--shrink-time", 300),  # however busy the machine is
+        *("--run-dir", run, "--seeds-dir", tmp_path / "seeds"),
     )
     with hunt:
         told = next((line for line in hunt.stdout if "shrinking" in line), None)
