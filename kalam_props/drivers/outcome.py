@@ -34,6 +34,9 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     # does not exist), after which anything may have been done.
     ("primary key violation", "duplicate-key"),
     ("appears multiple times in the insert batch", "duplicate-key"),
+    # A row that a concurrent DELETE took first. Only these words: other failures to commit stay open.
+    ("failed to update row: not found: row with ", "not-found"),
+    ("failed to delete row: not found: row with ", "not-found"),
     ("sql parser error", "invalid"),
     ("permission denied: ", "permission"),
     ("access denied: ", "permission"),

@@ -422,13 +422,14 @@ class Maintenance(Inserts, Writes, Reads, Races):
 
 
 class Transactions(Inserts, Reads, Flushes, Races):
-    """Transactions of inserts and deletes: seen whole or not at all, and never when they were rolled back.
+    """Transactions are seen whole or not at all, and never when they were refused or rolled back.
 
-    No updates in them: which of two concurrent ones wins within a snapshot is not promised.
+    Nothing but their updates changes a row, and only one column of it: which of two concurrent ones to
+    different columns wins within a snapshot is not promised.
     """
 
     needs = frozenset({"transactions"})
-    race_kinds = ("txn", "select", "count", "txn", "insert", "get")
+    race_kinds = ("txn", "select", "delete", "txn", "insert", "get")
 
     def act(self, action: Action, session: int) -> None:
         if self.race_kinds[action.pick % len(self.race_kinds)] == "txn":
@@ -441,18 +442,21 @@ class Transactions(Inserts, Reads, Flushes, Races):
         self.transact(session, inserts, key, rollback=rollback, join=False)
 
     def transact(self, session: int, inserts: int, key: int, *, rollback: bool, join: bool) -> None:
-        """So many inserts of one row each, and a delete of a row that was there before, if there is one."""
+        """So many inserts of one row each; an update of a row that was there before, a delete of another."""
         name = self.session(session)
         model = self.model(name)
-        ops: list[Operation] = []
-        if model.live:
-            gone = model.live[key % len(model.live)]
-            ops.append(Delete(TABLE, gone))
-            if not rollback:
-                model.live.remove(gone)
         fresh = list(range(model.next, model.next + inserts))
         model.next += inserts
-        ops += [Insert(TABLE, (self._row(name, new, at, payloads.PLAIN, 0),)) for at, new in enumerate(fresh)]
+        ops: list[Operation] = [
+            Insert(TABLE, (self._row(name, new, at, payloads.PLAIN, 0),)) for at, new in enumerate(fresh)
+        ]
+        if model.live:
+            gone = model.live[key % len(model.live)]
+            changed = model.live[(key + 1) % len(model.live)]
+            value = payloads.payload(payloads.PLAIN, payloads.fingerprint(name, self.drawn, inserts))
+            ops += [Update(TABLE, changed, {"v": value}), Delete(TABLE, gone)]
+            if not rollback:
+                model.live.remove(gone)
         if ops:
             self.add(Txn(tuple(ops), rollback=rollback), name, join=join)
             if not rollback:

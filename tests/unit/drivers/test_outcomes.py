@@ -22,6 +22,11 @@ COMMIT = (
     [
         (400, DUPLICATE, "duplicate-key"),
         (400, "Statement 1 failed: value '3' appears multiple times in the insert batch", "duplicate-key"),
+        (
+            400,
+            "Statement 1 failed: Raft error: Execution error: Failed to update row: Not found: Row with id=3",
+            "not-found",
+        ),
         (400, "Primary key violation: value 'timed out; Table not found' already exists", "duplicate-key"),
         (
             400,
