@@ -100,14 +100,20 @@ def test_what_is_refused_is_lacking_in_the_words_of_the_refusal(refused, feature
 
 
 def test_the_tables_of_the_probe_are_dropped():
-    """Also when a row is not read back, which ends the run."""
-    with target(answers("^$", rows([("id", "BigInt"), ("v", "Text")], []))) as (server, scripted):
-        with pytest.raises(SetupRefusedError, match="not read back"):
+    """Also when no row can ever be read, which ends the run."""
+    with target(answers("SELECT id, v")) as (server, scripted):
+        with pytest.raises(SetupRefusedError, match="cannot be written and read: sql parser error"):
             discover(server, "kp_n", "kp_n_u")
         assert scripted.statements[-2:] == [
             "DROP TABLE IF EXISTS kp_n.probe",
             "DROP TABLE IF EXISTS kp_n.probe_shared",
         ]
+
+
+def test_a_row_that_is_not_read_back_is_no_reason_not_to_look():
+    """Programs are to find that."""
+    with target(answers("^$", rows([("id", "BigInt"), ("v", "Text")], []))) as (server, _):
+        assert discover(server, "kp_n", "kp_n_u").json_rows == "arrays"
 
 
 def test_a_server_that_makes_no_table_ends_the_run_with_its_words():
