@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from drawing import draw
 
 from kalam_props.history.operations import (
     AwaitFlush,
@@ -22,7 +21,6 @@ from kalam_props.hunt import plainer, reductions
 from kalam_props.hunt.reductions import REDUCTIONS
 from kalam_props.hunt.structure import keep, places, size, without
 from kalam_props.programs import codec
-from kalam_props.programs.machine import bind
 from kalam_props.programs.machines import FlushRaces
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
 
@@ -69,20 +67,7 @@ TIMED = Program(
 
 @pytest.fixture(scope="module")
 def drawn():
-    programs = []
-    run_state_machine_as_test(
-        bind(FlushRaces, programs.append),
-        settings=settings(
-            max_examples=40,
-            stateful_step_count=10,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return programs
+    return draw(FlushRaces, programs=40, steps=10)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.__name__)

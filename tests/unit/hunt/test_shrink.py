@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from drawing import draw
 from simulated import SimulatedLab, gone_between, lost_on_flush, sighting, write_history
 
 from kalam_props.history.operations import Delete, Flush, Insert, Select
@@ -20,7 +19,6 @@ from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.measure import Rate, estimate
 from kalam_props.hunt.shrink import Best, shrink
 from kalam_props.hunt.structure import steps_of
-from kalam_props.programs.machine import bind
 from kalam_props.programs.machines import FlushRaces
 from kalam_props.programs.model import Program, Round, Step, TableDef
 
@@ -37,20 +35,7 @@ def insert(*keys):
 @pytest.fixture(scope="module")
 def drawn():
     """Programs as a hunt draws them, the first 600."""
-    programs = []
-    run_state_machine_as_test(
-        bind(FlushRaces, programs.append),
-        settings=settings(
-            max_examples=600,
-            stateful_step_count=14,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return programs
+    return draw(FlushRaces, programs=600, steps=14)
 
 
 def shrunk(lab, program, folder, wanted, *, budget_s=ENDLESS, on_better=lambda *_: None):
