@@ -1,5 +1,6 @@
 """`--subscribe`: the rows that a query finds, then each change of them as it comes, as text."""
 
+import signal
 import sys
 import time
 
@@ -24,6 +25,8 @@ def follow(server: Server, options: Options) -> None:
         ClientError: refused, or no connection.
 
     """
+    # A shell starts its background jobs with SIGINT ignored, and this has no other end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     limit = options.number("--subscription-timeout", 0)
     ends = time.monotonic() + limit if limit else None
     connection = _connect(server, options.number("--connection-timeout", 10))
