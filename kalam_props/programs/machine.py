@@ -149,7 +149,7 @@ class ProgramMachine(RuleBasedStateMachine):
     def new_round(self) -> None:
         """Begin a round: what is added with `join` from here on runs concurrently."""
         self.last = None
-        if self.rounds and self.rounds[-1]:
+        if not self.rounds or self.rounds[-1]:
             self.rounds.append({})
 
     def insert(

@@ -11,7 +11,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from kalam_props.history.operations import Count, Flush, Insert, Select, Update
 from kalam_props.programs.machine import SESSIONS, Size, bind
-from kalam_props.programs.machines import MACHINES, FlushRaces
+from kalam_props.programs.machines import MACHINES, Action, FlushRaces, Updates
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -138,6 +138,14 @@ def test_what_is_left_out_is_not_drawn():
     kinds = {type(op).__name__ for p in draw(FlushRaces, without=without) for op in steps(p)}
     assert "Insert" in kinds
     assert not kinds & {"Flush", "Delete"}
+
+
+def test_a_race_may_find_nothing_but_its_flush():
+    """The first round of a program: no row was deleted yet that could be inserted again."""
+    machine = Updates()
+    nothing = Action(Updates.race_kinds.index("reinsert"), session=0, key=0, size=Size(0, 1), moment=0)
+    machine.race([nothing, nothing], "command")
+    assert steps(machine.program()) == [Flush("t")]
 
 
 def test_a_user_adds_rules_by_subclassing():
