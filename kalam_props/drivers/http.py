@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
+import ssl
 import threading
 import time
 from typing import Any
@@ -18,6 +20,12 @@ from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
 _PATH = "/v1/api/sql"
+
+
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """The one of all connections: to read the trusted certificates takes longer than most programs run."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 @frozen
@@ -71,6 +79,7 @@ class HttpConnection:
             base_url=self.url,
             headers={"authorization": f"Bearer {self.token}"},
             trust_env=False,
+            verify=tls_context(),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
         )
 
