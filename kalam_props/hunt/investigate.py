@@ -15,18 +15,26 @@ from attrs import evolve, frozen
 
 from kalam_props.drivers.http import HttpDriver
 from kalam_props.errors import StorageError
+from kalam_props.history.reader import read_history
 from kalam_props.hunt import seeds
+from kalam_props.hunt.cuts import cut_to_witness
 from kalam_props.hunt.families import majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
-from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.measure import Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed
-from kalam_props.hunt.shrink import Best, shrink
+from kalam_props.hunt.shrink import Best, best_of, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 
 CONFIRM_RUNS = 20
 """Runs of a minimal program from which its rate of reproduction is told."""
+
+GUESS_RUNS = 24
+"""Runs of what a witness leaves of a program, at the most, before it is given up as a guess."""
+
+GUESS_SEEN = 2
+"""Failures after which a guess is taken: one may have been luck."""
 
 Keep = Callable[[Finding], None]
 
@@ -78,49 +86,69 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink with the best driver for it; what the hunt's own driver cannot confirm does not count."""
     began = time.monotonic()
-    rate = estimate(lab, finding.program, finding.sighting, deadline=began + care.shrink_s / 3)
-    finding = evolve(finding, discovery=rate)
-    keep(finding)
+    deadline = began + care.shrink_s
     small = finding
-    for bench, driver, expected in _benches(lab, finding, rate):
-        small = _shrink_on(bench, driver, finding, expected, began + care.shrink_s, keep)
-        small = evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began))
-        if bench is lab:
-            return evolve(small, stage="shrunk")
-        lab.count_executions(bench.executions)
-        keep(small)
-        confirmed = estimate(lab, small.program, small.sighting, enough=1)
-        if confirmed.seen:
-            return evolve(small, stage="shrunk")
-    return evolve(small, stage="shrunk")
+    for bench, driver in _benches(lab):
+        found, rate = _beginning(bench, finding, deadline)
+        if found.program == finding.program:
+            finding = evolve(finding, discovery=rate)
+        if rate.seen:
+            small = _shrink_on(bench, driver, finding, found, rate, deadline, keep)
+            small = evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began))
+            keep(small)
+        if bench is not lab:
+            lab.count_executions(bench.executions)
+            if rate.seen and estimate(lab, small.program, small.sighting, enough=1).seen:
+                break
+    return evolve(small, discovery=finding.discovery, stage="shrunk")
 
 
-def _benches(lab: Lab, finding: Finding, rate: Rate) -> Iterator[tuple[Lab, str, Rate]]:
-    """Where to shrink: over HTTP where that shows the failure well, then with the hunt's own driver."""
-    if lab.workspace.target.driver.name != "http" and rate.seen:
-        fast = lab.with_driver(HttpDriver())
-        runs = runs_needed(max(rate.likely / 4, 0.02), 0.05)
-        quick = estimate(fast, finding.program, finding.sighting, runs=runs)
-        # HTTP is cheaper a run, whatever a few runs on a busy machine say.
-        if quick.seen and (quick.likely >= rate.likely / 2 or quick.cost < rate.cost):
-            yield fast, "http", quick
-        else:
-            lab.count_executions(fast.executions)
-    yield lab, lab.workspace.target.driver.name, rate
+def _benches(lab: Lab) -> Iterator[tuple[Lab, str]]:
+    """Where to shrink: over HTTP, where a run is cheapest, then with the hunt's own driver."""
+    driver = lab.workspace.target.driver.name
+    if driver != "http":
+        yield lab.with_driver(HttpDriver()), "http"
+    yield lab, driver
 
 
-def _shrink_on(lab: Lab, driver: str, finding: Finding, rate: Rate, deadline: float, keep: Keep) -> Finding:
+def _beginning(lab: Lab, finding: Finding, deadline: float) -> tuple[Best, Rate]:
+    """What to shrink, and how often it fails: what the witness leaves of the program, else all of it.
+
+    The program that was found may run for seconds. What its witness names costs little to try, so that is
+    tried before it is asked how often the whole fails.
+    """
+    wanted = finding.sighting
+
+    def enough(trials: list[Trial]) -> bool:
+        return count(trials, wanted) >= GUESS_SEEN or time.monotonic() >= deadline
+
+    for guess in cut_to_witness(finding.program, read_history(finding.history), wanted.anomaly):
+        if 0 < guess.operations < finding.program.operations:
+            trials = lab.until(guess, GUESS_RUNS, enough)
+            if count(trials, wanted) >= GUESS_SEEN:
+                best = best_of(trials, wanted)
+                return best, estimate(lab, guess, best.sighting, deadline=deadline)
+    whole = Best(finding.program, finding.history, wanted)
+    return whole, estimate(lab, finding.program, wanted, deadline=(time.monotonic() + 2 * deadline) / 3)
+
+
+def _shrink_on(
+    lab: Lab, driver: str, finding: Finding, found: Best, rate: Rate, deadline: float, keep: Keep
+) -> Finding:
     discovered = finding.names[-1]
+    already_renamed = found.sighting.label != discovered.sighting.label
 
     def smaller(best: Best, as_discovered: Program) -> Finding:
         first = Name(best.sighting, best.program)
         same = best.sighting.label == discovered.sighting.label
-        others = () if same else (Name(discovered.sighting, as_discovered),)
+        under_that = finding.program if already_renamed else as_discovered
+        others = () if same else (Name(discovered.sighting, under_that),)
         return evolve(finding, names=(first, *others), history=best.history)
 
+    keep(smaller(found, found.program))
     result = shrink(
         lab,
-        Best(finding.program, finding.history, finding.sighting),
+        found,
         rate,
         budget_s=deadline - time.monotonic(),
         on_better=lambda best, as_discovered: keep(smaller(best, as_discovered)),

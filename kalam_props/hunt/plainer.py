@@ -1,6 +1,7 @@
 """Ways to make what is left of a program plainer: values, timing, network faults, tables, names.
 
 As in `reductions`: candidates only, most daring first; whether one still fails is for the shrinker to ask.
+Release points are no matter of plainness alone, see `sharpen`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from kalam_props.hunt.structure import (
     without,
 )
 from kalam_props.programs import payloads
-from kalam_props.programs.model import Program, Release, Round, Step, user_of
+from kalam_props.programs.model import Program, Round, Step, user_of
 
 
 def lower_boundary(program: Program) -> Iterator[Program]:
@@ -69,17 +70,6 @@ def plain_values(program: Program) -> Iterator[Program]:
     plain = map_operations(program, _plain)
     if plain != program:
         yield plain
-
-
-def release_together(program: Program) -> Iterator[Program]:
-    """No release points; then single ones away, at the round's release, and halfway there."""
-    if any(step.release is not None for step in steps_of(program)):
-        yield map_steps(program, lambda step: evolve(step, release=None))
-    for at, step in enumerate(steps_of(program)):
-        if step.release is None:
-            continue
-        for nearer in _nearer(step.release):
-            yield _with_step(program, at, evolve(step, release=nearer))
 
 
 def quiet_network(program: Program) -> Iterator[Program]:
@@ -146,17 +136,6 @@ def small_names(program: Program) -> Iterator[Program]:
     yield program.with_rounds(
         tuple(Round({names[session]: lane for session, lane in r.lanes.items()}) for r in program.rounds)
     )
-
-
-def _nearer(release: Release) -> Iterator[Release | None]:
-    """Simpler release points: none, at once, half of the offset, a rounder place in the flush."""
-    yield None
-    if release.us:
-        yield evolve(release, us=0)
-        if release.us > 1:
-            yield evolve(release, us=release.us // 2)
-    if release.fraction:
-        yield evolve(release, fraction=0.0)
 
 
 def _with_step(program: Program, number: int, changed: Step) -> Program:

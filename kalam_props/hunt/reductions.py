@@ -139,7 +139,6 @@ REDUCTIONS: tuple[Reduction, ...] = (
     sequential,
     plainer.plain_values,
     plainer.quiet_network,
-    plainer.release_together,
     plainer.no_waits,
     plainer.lower_boundary,
     smaller_batches,

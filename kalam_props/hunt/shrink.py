@@ -21,10 +21,11 @@ from kalam_props.history.reader import read_history
 from kalam_props.hunt.amplify import amplified, repetitions
 from kalam_props.hunt.cuts import cut_to_witness
 from kalam_props.hunt.families import Sighting, majority
-from kalam_props.hunt.lab import Trial
+from kalam_props.hunt.lab import Enough, Trial
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.rates import lower_bound, runs_needed, still_fails
 from kalam_props.hunt.reductions import REDUCTIONS
+from kalam_props.hunt.sharpen import sharpen
 from kalam_props.hunt.structure import size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
@@ -33,6 +34,9 @@ CONTENT_WITH = 0.3
 """A rate that later phases are content with, or half the rate of the best if that is more."""
 
 PHASES = 4
+
+SHORT = 12
+"""Operations of a program whose timing is looked into."""
 
 
 @frozen
@@ -50,6 +54,14 @@ class Best:
     history: Path
     sighting: Sighting
     rate: Rate = field(factory=Rate)
+
+
+def best_of(trials: list[Trial], wanted: Sighting) -> Best:
+    """The program of trials that show `wanted` at times, under the most telling name that it mostly has."""
+    failed = [trial for trial in trials if trial.showing(wanted) is not None]
+    name = majority([trial.sightings for trial in failed], wanted)
+    trial, shown = next((t, s) for t in reversed(failed) if (s := t.showing(name)) is not None)
+    return Best(trial.program, trial.history, shown, Rate(len(failed), len(trials)))
 
 
 @frozen
@@ -105,17 +117,18 @@ def shrink(
         return Shrunk(found, found.program, 0, 0, 0.0, finished=False)
     finished = False
     search.begin_phase(rate)
+    search.improve(cut_to_witness(found.program, read_history(found.history), found.sighting.anomaly))
     for phase in range(PHASES):
         before = search.best.program
-        if phase == 0:
-            history = read_history(found.history)
-            search.improve(cut_to_witness(found.program, history, found.sighting.anomaly))
+        if phase == 0 and search.sharpen():
+            search.begin_phase(search.best.rate)
         search.reduce()
         if search.over:
             break
         if search.best.program == before and phase > 0:
             finished = True
             break
+        search.sharpen()
         fresh = search.step_back_until_it_fails()
         search.begin_phase(fresh, content_with=max(CONTENT_WITH, fresh.likely / 2))
     return Shrunk(
@@ -153,6 +166,12 @@ class _Search:
     def over(self) -> bool:
         return time.monotonic() >= self.deadline
 
+    def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
+        """Run on the bench, and count the runs."""
+        trials = self.bench.until(program, runs, enough)
+        self.runs += len(trials)
+        return trials
+
     def begin_phase(self, rate: Rate, *, content_with: float = 1.0) -> None:
         """Forget what was rejected; test for this rate, repeated if it is low."""
         self.verdicts.clear()
@@ -176,6 +195,19 @@ class _Search:
                 while self.improve(reduction(self.best.program)):
                     pass
 
+    def sharpen(self) -> bool:
+        """Let the requests of the best arrive when it fails most often; whether that changed it.
+
+        Not for what is long: its next reductions would undo it.
+        """
+        if self.best.program.operations > SHORT:
+            return False
+        trials = sharpen(self, self.best.program, self.best.sighting, deadline=self.deadline)
+        if not trials or trials[0].program == self.best.program:
+            return False
+        self.accept(trials[0].program, trials)
+        return True
+
     def improve(self, candidates: Iterator[Program]) -> bool:
         """Take the first candidate that is smaller and still fails; whether there was one."""
         smallest = size(self.best.program)
@@ -191,8 +223,7 @@ class _Search:
         key = digest(candidate)
         if key not in self.verdicts:
             self.tried += 1
-            trials = self.bench.until(amplified(candidate, self.repeat), self.most_runs(), self.decided)
-            self.runs += len(trials)
+            trials = self.until(amplified(candidate, self.repeat), self.most_runs(), self.decided)
             seen = count(trials, self.best.sighting)
             clear = still_fails(seen, len(trials), self.reference)
             # Undecided after all its runs: what failed more than once still fails.
@@ -210,25 +241,19 @@ class _Search:
 
         What was rejected under the old name stays rejected under the new one, which is asked for more.
         """
-        wanted = self.best.sighting
-        failed = [trial for trial in trials if trial.showing(wanted) is not None]
-        name = majority([trial.sightings for trial in failed], wanted)
-        shown = next((t, s) for t in reversed(failed) if (s := t.showing(name)) is not None)
-        rate = Rate(len(failed), len(trials))
-        if name.label == self.accepted[0].sighting.label:
+        best = best_of(trials, self.best.sighting)
+        if best.sighting.label == self.accepted[0].sighting.label:
             self.as_discovered = candidate
-        self.accepted.append(Best(candidate, shown[0].history, shown[1], rate))
+        self.accepted.append(best)
         if self.repeat == 1:
             # Fewer runs are enough from here on if it clearly fails more often than asked for.
-            self.reference = max(self.reference, min(lower_bound(rate.seen, rate.runs), 0.95))
+            self.reference = max(self.reference, min(lower_bound(best.rate.seen, best.rate.runs), 0.95))
         self.on_better(self.best, self.as_discovered)
 
     def run_alone(self, candidate: Program) -> list[Trial]:
         """Run a candidate without repetition until it fails: one repetition may have helped the next."""
         runs = runs_needed(self.alone / 2, 0.05)
-        trials = self.bench.until(candidate, runs, lambda ts: self.over or count(ts, self.best.sighting) > 0)
-        self.runs += len(trials)
-        return trials
+        return self.until(candidate, runs, lambda ts: self.over or count(ts, self.best.sighting) > 0)
 
     def decided(self, trials: list[Trial]) -> bool:
         seen = count(trials, self.best.sighting)
@@ -239,9 +264,7 @@ class _Search:
         return math.ceil(2.5 * runs_needed(min(self.reference, 0.7), 0.05))
 
     def estimate(self, program: Program) -> Rate:
-        rate = estimate(self.bench, program, self.best.sighting, deadline=self.deadline)
-        self.runs += rate.runs
-        return rate
+        return estimate(self, program, self.best.sighting, deadline=self.deadline)
 
     def step_back_until_it_fails(self) -> Rate:
         """The rate of the best; of the last one before it that fails at all, if the best was luck."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from attrs import evolve
 
 from kalam_props.history.operations import Insert, Operation, Txn
-from kalam_props.programs.model import Program, Round, Session, Step, TableDef
+from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef
 
 Place: TypeAlias = tuple[int, Session, int]
 """Round, session, index in the lane."""
@@ -80,6 +80,27 @@ def with_operation(program: Program, place: Place, op: Operation) -> Program:
     lane[index] = evolve(lane[index], op=op)
     changed = Round({**program.rounds[at].lanes, session: tuple(lane)})
     return program.with_rounds((*program.rounds[:at], changed, *program.rounds[at + 1 :]))
+
+
+def release_at(program: Program, place: Place) -> Release | None:
+    """The release point of the step at a place."""
+    at, session, index = place
+    return program.rounds[at].lanes[session][index].release
+
+
+def with_release(program: Program, changed: Collection[Place], release: Release | None) -> Program:
+    """The program with another release point at these places."""
+    rounds = []
+    for at, round_ in enumerate(program.rounds):
+        lanes = {
+            session: tuple(
+                evolve(step, release=release) if (at, session, index) in changed else step
+                for index, step in enumerate(lane)
+            )
+            for session, lane in round_.lanes.items()
+        }
+        rounds.append(Round(lanes))
+    return program.with_rounds(tuple(rounds))
 
 
 def with_table(program: Program, name: str, table: TableDef) -> Program:

@@ -1,0 +1,134 @@
+"""When the requests of a race must arrive for it to show most often: found by trying.
+
+A release point is no operation: a program with one is no larger, and one that fails five times as often
+is worth more to whoever runs it, and cheaper to shrink. Places are compared by successive halving (Karnin,
+Koren and Somekh 2013): each is run a few times, the better half twice as often, until two are left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from attrs import evolve
+
+from kalam_props.execution.arming import are_requests, segments
+from kalam_props.history.operations import Flush, Insert
+from kalam_props.hunt.families import Sighting
+from kalam_props.hunt.lab import Trial
+from kalam_props.hunt.measure import Bench, count
+from kalam_props.hunt.structure import Place, map_steps, operation_at, places, release_at, with_release
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program, Release
+
+FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Places in a flush that are tried."""
+
+OFFSETS_US = (300, 1_000, 3_000)
+"""Delays that are tried in a race that causes no flush."""
+
+FIRST_RUNS = 4
+"""Runs of each place at first; the better half is run twice as often again, and so on."""
+
+ONE_BY_ONE = 3
+"""Of so many steps in a flush at the most each is also placed alone."""
+
+AS_GOOD = 0.75
+"""A plainer program is taken when it fails this often, compared with the best."""
+
+
+def placements(program: Program) -> list[Program]:
+    """The program with its release points changed, plainest first; the program as it is, last.
+
+    No release points at all; what can meet a flush at places of that flush, together and each alone; in a
+    race without a flush, each lane's first step a little later.
+    """
+    plain = map_steps(program, lambda step: evolve(step, release=None))
+    found = [plain]
+    meeting = [place for at in range(len(program.rounds)) for place in _meeting_a_flush(program, at)]
+    groups = [meeting] if meeting else []
+    if 1 < len(meeting) <= ONE_BY_ONE:
+        groups += [[place] for place in meeting]
+    found += [
+        with_release(plain, group, Release("flush", fraction=fraction))
+        for group in groups
+        for fraction in FRACTIONS
+    ]
+    found += [with_release(plain, [place], Release(us=us)) for place in _heads(program) for us in OFFSETS_US]
+    released = [place for place in places(program) if release_at(program, place) is not None]
+    if 1 < len(released) <= ONE_BY_ONE:
+        found += [with_release(program, [place], None) for place in released]
+    own = digest(program)
+    return [*{key: other for other in found if (key := digest(other)) != own}.values(), program]
+
+
+def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float) -> list[Trial]:
+    """Trials of the placement that fails most often; of a plainer one that fails about as often.
+
+    The trials name their program. None at all when there is nothing to choose, or none was seen to fail.
+    """
+    choices = placements(program)
+    if len(choices) < 2:
+        return []
+    arms: list[list[Trial]] = [[] for _ in choices]
+    left = list(range(len(choices)))
+    runs = FIRST_RUNS
+    while True:
+        for at in left:
+            if time.monotonic() >= deadline:
+                return []
+            arms[at] += bench.until(choices[at], runs, lambda _: False)
+            if at == 0 and count(arms[0], wanted) == len(arms[0]):
+                return arms[0]  # the plainest fails always: there is nothing better
+        if len(left) <= 2:
+            break
+        left = sorted(sorted(left, key=lambda at: -_rate(arms[at], wanted))[: (len(left) + 1) // 2])
+        runs *= 2
+    best = max(_rate(arms[at], wanted) for at in left)
+    if not best:
+        return []
+    return next(arms[at] for at in left if _rate(arms[at], wanted) >= AS_GOOD * best)
+
+
+def _rate(trials: list[Trial], wanted: Sighting) -> float:
+    return count(trials, wanted) / len(trials)
+
+
+def _meeting_a_flush(program: Program, at: int) -> Iterator[Place]:
+    """What a round asks for while a flush that it causes may run."""
+    requests = list(_requests(program, at))
+    causes = [place for place in requests if _causes_flush(program, place)]
+    for place in requests:
+        if any(
+            (cause[1] != place[1] or cause[2] < place[2]) and _table(program, cause) == _table(program, place)
+            for cause in causes
+        ):
+            yield place
+
+
+def _table(program: Program, place: Place) -> str | None:
+    return getattr(operation_at(program, place), "table", None)
+
+
+def _causes_flush(program: Program, place: Place) -> bool:
+    op = operation_at(program, place)
+    if isinstance(op, Insert):
+        return program.tables[op.table].flush_rows is not None
+    return isinstance(op, Flush)
+
+
+def _heads(program: Program) -> Iterator[Place]:
+    """The first requests of the lanes that race in rounds without a flush, where they are few."""
+    for at, round_ in enumerate(program.rounds):
+        requests = list(_requests(program, at))
+        if round_.concurrent and not any(_causes_flush(program, place) for place in requests):
+            heads = [place for place in requests if place[2] == 0]
+            yield from heads if len(heads) <= ONE_BY_ONE else ()
+
+
+def _requests(program: Program, at: int) -> Iterator[Place]:
+    """The requests of a round that are released with it: those of each lane before it first waits."""
+    for session, lane in program.rounds[at].lanes.items():
+        first = segments(lane)[0]
+        if are_requests(first):
+            yield from ((at, session, index) for index in range(len(first)))
