@@ -108,7 +108,8 @@ class Finding:
     @property
     def also(self) -> tuple[str, ...]:
         """The other names that it was discovered by."""
-        return tuple(dict.fromkeys(name.sighting.name for name in self.names[1:]))
+        others = (name.sighting.name for name in self.names[1:])
+        return tuple(dict.fromkeys(name for name in others if name != self.sighting.name))
 
     @property
     def reproduced(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ Each step goes to disk before the next begins.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from kalam_props.errors import StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt import seeds
 from kalam_props.hunt.cuts import cut_to_witness
-from kalam_props.hunt.families import majority
+from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.measure import Rate, count, estimate
-from kalam_props.hunt.rates import runs_needed
-from kalam_props.hunt.shrink import Best, best_of, shrink
+from kalam_props.hunt.rates import runs_needed, still_fails
+from kalam_props.hunt.shrink import Best, Shrunk, best_of, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 
@@ -35,6 +35,12 @@ GUESS_RUNS = 24
 
 GUESS_SEEN = 2
 """Failures after which a guess is taken: one may have been luck."""
+
+FAST_SHARE = 0.75
+"""Of the seconds for shrinking, those in which candidates are tried over HTTP."""
+
+WORTH_SHRINKING = 0.3
+"""A rate with the hunt's own driver that is not asked to be higher still."""
 
 Keep = Callable[[Finding], None]
 
@@ -84,31 +90,47 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 
 
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
-    """Shrink with the best driver for it; what the hunt's own driver cannot confirm does not count."""
+    """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     began = time.monotonic()
     deadline = began + care.shrink_s
-    small = finding
-    for bench, driver in _benches(lab):
-        found, rate = _beginning(bench, finding, deadline)
-        if found.program == finding.program:
-            finding = evolve(finding, discovery=rate)
-        if rate.seen:
-            small = _shrink_on(bench, driver, finding, found, rate, deadline, keep)
-            small = evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began))
-            keep(small)
-        if bench is not lab:
-            lab.count_executions(bench.executions)
-            if rate.seen and estimate(lab, small.program, small.sighting, enough=1).seen:
-                break
-    return evolve(small, discovery=finding.discovery, stage="shrunk")
+    start: tuple[Best, Rate] | None = None
+    if lab.workspace.target.driver.name != "http":
+        fast = lab.with_driver(HttpDriver())
+        found, rate = _beginning(fast, finding, began + FAST_SHARE * care.shrink_s)
+        small, result = _shrink_on(fast, finding, found, rate, began + FAST_SHARE * care.shrink_s, keep)
+        lab.count_executions(fast.executions)
+        start = _failing_here(lab, (result.best, *result.larger)) if rate.seen else None
+        if start is not None and start[0].program == small.program:
+            took = evolve(small.shrinking, seconds=time.monotonic() - began)
+            return evolve(small, shrinking=took, stage="shrunk")
+    if start is None:
+        start = _beginning(lab, finding, deadline)
+        if start[0].program == finding.program:
+            finding = evolve(finding, discovery=start[1])
+    small, _ = _shrink_on(lab, finding, *start, deadline, keep)
+    return evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began), stage="shrunk")
 
 
-def _benches(lab: Lab) -> Iterator[tuple[Lab, str]]:
-    """Where to shrink: over HTTP, where a run is cheapest, then with the hunt's own driver."""
-    driver = lab.workspace.target.driver.name
-    if driver != "http":
-        yield lab.with_driver(HttpDriver()), "http"
-    yield lab, driver
+def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
+    """The first of some programs, the smallest first, that fails with this lab's driver as well.
+
+    What meets in time over HTTP need not with clients that start anew for each operation.
+    """
+    tried = None
+    for best in chain:
+        if tried == best.program.operations:
+            continue
+        tried = best.program.operations
+        wanted, expected = best.sighting, min(WORTH_SHRINKING, best.rate.likely)
+
+        def clear(trials: list[Trial], wanted: Sighting = wanted, expected: float = expected) -> bool:
+            return still_fails(count(trials, wanted), len(trials), expected) is not None
+
+        trials = lab.until(best.program, CONFIRM_RUNS, clear)
+        rate = Rate(count(trials, wanted), len(trials))
+        if rate.seen > 1 and still_fails(rate.seen, rate.runs, expected) is not False:
+            return best_of(trials, wanted), rate
+    return None
 
 
 def _beginning(lab: Lab, finding: Finding, deadline: float) -> tuple[Best, Rate]:
@@ -133,8 +155,8 @@ def _beginning(lab: Lab, finding: Finding, deadline: float) -> tuple[Best, Rate]
 
 
 def _shrink_on(
-    lab: Lab, driver: str, finding: Finding, found: Best, rate: Rate, deadline: float, keep: Keep
-) -> Finding:
+    lab: Lab, finding: Finding, found: Best, rate: Rate, deadline: float, keep: Keep
+) -> tuple[Finding, Shrunk]:
     discovered = finding.names[-1]
     already_renamed = found.sighting.label != discovered.sighting.label
 
@@ -145,7 +167,8 @@ def _shrink_on(
         others = () if same else (Name(discovered.sighting, under_that),)
         return evolve(finding, names=(first, *others), history=best.history)
 
-    keep(smaller(found, found.program))
+    if rate.seen:
+        keep(smaller(found, found.program))
     result = shrink(
         lab,
         found,
@@ -153,12 +176,16 @@ def _shrink_on(
         budget_s=deadline - time.monotonic(),
         on_better=lambda best, as_discovered: keep(smaller(best, as_discovered)),
     )
-    larger = result.steadier(estimate(lab, result.best.program, result.best.sighting, deadline=deadline))
-    return evolve(
+    larger = None
+    if result.slightly_larger:
+        larger = result.steadier(estimate(lab, result.best.program, result.best.sighting, deadline=deadline))
+    driver = lab.workspace.target.driver.name
+    small = evolve(
         smaller(result.best, result.as_discovered),
         shrinking=Shrinking(result.tried, result.runs, result.seconds, result.finished, driver),
         steadier=None if larger is None else (larger.program, larger.rate),
     )
+    return small, result
 
 
 def _confirm(lab: Lab, finding: Finding) -> Finding:

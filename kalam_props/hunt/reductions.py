@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from kalam_props.history.operations import Insert
+from kalam_props.history.operations import WRITES, Flush, Insert, Operation, Txn
 from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
@@ -21,6 +21,7 @@ from kalam_props.hunt.structure import (
     operation_at,
     places,
     with_operation,
+    with_table,
     without,
 )
 from kalam_props.programs.model import Program, Round, Session, user_of
@@ -131,11 +132,24 @@ def smaller_batches(program: Program) -> Iterator[Program]:
                 yield with_operation(program, place, evolve(op, rows=op.rows[:size], statements=None))
 
 
+def flush_by_rows(program: Program) -> Iterator[Program]:
+    """A flush by command left to the table's policy, which asks for it at as many rows as there were."""
+    for place in places(program):
+        op = operation_at(program, place)
+        if isinstance(op, Flush) and program.tables[op.table].flush_rows is None:
+            rows = sum(
+                _rows_written(operation_at(program, p), op.table) for p in places(program) if p < place
+            )
+            table = evolve(program.tables[op.table], flush_rows=max(rows, 1))
+            yield with_table(without(program, {place}), op.table, table)
+
+
 REDUCTIONS: tuple[Reduction, ...] = (
     drop_users,
     drop_rounds,
     drop_lanes,
     drop_steps,
+    flush_by_rows,
     sequential,
     plainer.plain_values,
     plainer.quiet_network,
@@ -152,6 +166,15 @@ REDUCTIONS: tuple[Reduction, ...] = (
     plainer.small_names,
 )
 """In the order in which they are tried: what removes most comes first."""
+
+
+def _rows_written(op: Operation, table: str) -> int:
+    """Row versions that an operation adds to a table."""
+    if isinstance(op, Txn):
+        return sum(_rows_written(inner, table) for inner in op.ops)
+    if not isinstance(op, WRITES) or op.table != table:
+        return 0
+    return len(op.rows) if isinstance(op, Insert) else 1
 
 
 def _drop_chunks(program: Program, chunks: list[set[Place]]) -> Iterator[Program]:

@@ -85,13 +85,15 @@ class Shrunk:
     finished: bool
     larger: tuple[Best, ...] = ()
 
+    @property
+    def slightly_larger(self) -> tuple[Best, ...]:
+        """The programs of up to two operations more, the last accepted first."""
+        own = self.best.program.operations
+        return tuple(other for other in self.larger if own < other.program.operations <= own + 2)
+
     def steadier(self, rate: Rate) -> Best | None:
-        """A program up to two operations larger that clearly fails more often, if there was one."""
-        most = self.best.program.operations + 2
-        near = (
-            other for other in self.larger if self.best.program.operations < other.program.operations <= most
-        )
-        return next((other for other in near if other.rate.interval[0] > 2 * rate.interval[1]), None)
+        """A slightly larger program that clearly fails more often than `rate`, if there was one."""
+        return next((o for o in self.slightly_larger if o.rate.interval[0] > 2 * rate.interval[1]), None)
 
 
 OnBetter = Callable[[Best, Program], None]

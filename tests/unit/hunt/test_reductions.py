@@ -64,6 +64,15 @@ TIMED = Program(
 )
 """With all that machines may draw one day: a transaction, release points, network faults, waits."""
 
+COMMANDED = Program(
+    {"t": TableDef(TABLE.columns, "id")},
+    (
+        Round({"u0/1": (Step(Insert("t", ((1, "a", 0), (2, "b", 0)))), Step(Delete("t", 1)))}),
+        Round({"u0/1": (Step(Flush("t")),), "u0/2": (Step(Select("t")),)}),
+    ),
+)
+"""A flush by command beside a scan, of a table without a policy."""
+
 
 @pytest.fixture(scope="module")
 def drawn():
@@ -73,7 +82,7 @@ def drawn():
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.__name__)
 def test_every_candidate_is_a_program(reduction, drawn):
     """A candidate can be saved and read again: no empty lane, no insert without rows."""
-    for program in (RACE, TIMED, *drawn):
+    for program in (RACE, TIMED, COMMANDED, *drawn):
         for candidate in reduction(program):
             assert codec.from_json(codec.to_json(candidate)) == candidate
             assert all(lane for r in candidate.rounds for lane in r.lanes.values())
@@ -84,7 +93,7 @@ def test_each_reduction_finds_something_smaller_somewhere(drawn):
     for reduction in REDUCTIONS:
         assert any(
             size(candidate) < size(program)
-            for program in (RACE, TIMED, *drawn)
+            for program in (RACE, TIMED, COMMANDED, *drawn)
             for candidate in reduction(program)
         ), reduction.__name__
 
@@ -116,21 +125,6 @@ def test_greedy_reduction_ends_at_the_smallest_race():
     assert sorted(type(lane[0].op).__name__ for lane in only.lanes.values()) == ["Flush", "Insert"]
 
 
-def test_release_points_and_network_faults_go_one_by_one_and_offsets_shrink():
-    """What the failure needs stays, as small as it still fails with; what it does not need goes."""
-    needed, other = Step(Select("t"), Release(us=3000)), Step(Count("t"), Release(us=800), Net(delay_us=5))
-    best = Program({"t": TABLE}, (Round({"u0/1": (needed,), "u0/2": (other,)}),))
-    for _ in range(12):
-        for candidate in (*plainer.release_together(best), *plainer.quiet_network(best)):
-            select = candidate.rounds[0].lanes["u0/1"][0].release
-            if size(candidate) < size(best) and select is not None and select.us >= 300:
-                best = candidate
-                break
-    lanes = best.rounds[0].lanes
-    assert lanes["u0/1"][0].release == Release(us=375)
-    assert lanes["u0/2"][0] == Step(Count("t"))
-
-
 def test_keep_and_without_are_complements():
     """What is kept and what is dropped add up to the program."""
     everything = places(RACE)
@@ -160,19 +154,13 @@ def steps_with(program, what):
     return [s for r in program.rounds for lane in r.lanes.values() for s in lane if what(s)]
 
 
-def test_release_points_go_to_none_and_toward_zero():
-    """All away, each away, at once, half as late, at the flush's beginning."""
-    found = candidates(plainer.release_together, TIMED)
-    releases = [[s.release for s in steps_with(c, lambda s: s.release)] for c in found]
-    flush, previous = Release("flush", fraction=0.4), Release("previous", us=300)
-    assert releases == [
-        [],
-        [previous],
-        [Release("flush", fraction=0.0), previous],
-        [flush],
-        [flush, Release("previous", us=0)],
-        [flush, Release("previous", us=150)],
-    ]
+def test_a_flush_by_command_becomes_one_by_row_count():
+    """The policy takes its place, with as many rows as were written; a table that has one keeps it."""
+    (by_rows,) = candidates(reductions.flush_by_rows, COMMANDED)
+    assert by_rows.tables["t"].flush_rows == 3
+    assert not steps_with(by_rows, lambda s: isinstance(s.op, Flush))
+    assert by_rows.operations == COMMANDED.operations - 1
+    assert candidates(reductions.flush_by_rows, TIMED) == []
 
 
 def test_network_faults_go():

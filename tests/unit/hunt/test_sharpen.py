@@ -1,0 +1,132 @@
+"""Where requests are placed so that a race shows most often: what is tried, and what is chosen."""
+
+from __future__ import annotations
+
+import pytest
+from simulated import SimulatedLab, sighting
+
+from kalam_props.history.operations import AwaitFlush, Count, Flush, Insert, Select
+from kalam_props.hunt.sharpen import FIRST_RUNS, FRACTIONS, placements, sharpen
+from kalam_props.hunt.structure import map_steps, steps_of
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program, Release, Round, Step, TableDef
+
+COLUMNS = (("id", "BIGINT"), ("v", "TEXT"))
+NEVER = float("inf")
+WANTED = sighting("stale-read")
+
+
+def insert(*keys):
+    return Step(Insert("t", tuple((key, f"a{key}") for key in keys)))
+
+
+def program(*rounds, flush_rows=None):
+    return Program({"t": TableDef(COLUMNS, "id", flush_rows=flush_rows)}, tuple(map(Round, rounds)))
+
+
+def racing(release=None):
+    """A row, then a scan beside a flush."""
+    return program(
+        {"u0/1": (insert(1),)}, {"u0/1": (Step(Flush("t")),), "u0/2": (Step(Select("t"), release),)}
+    )
+
+
+def releases(one):
+    return [step.release for step in steps_of(one)]
+
+
+def scan_at(one):
+    (release,) = [step.release for step in steps_of(one) if isinstance(step.op, Select)]
+    return release
+
+
+def at(fraction):
+    return Release("flush", fraction=fraction)
+
+
+def test_what_can_meet_a_flush_is_placed_inside_of_it():
+    """Without any release point first, at places of the flush, and last as the program is."""
+    own = racing(at(0.3))
+    plain, *placed, last = placements(own)
+    assert releases(plain) == [None, None, None]
+    assert [scan_at(other) for other in placed] == [at(fraction) for fraction in FRACTIONS]
+    assert last == own
+
+
+def test_a_flush_by_row_count_is_met_by_what_follows_its_cause():
+    """The lane's own next request can meet it, what came before its cause cannot."""
+    own = program({"u0/1": (Step(Count("t")), insert(1), Step(Select("t")))}, flush_rows=1)
+    placed = [releases(other) for other in placements(own)]
+    assert [None, None, at(0.5)] in placed
+    assert all(first is None for first, _, _ in placed)
+
+
+def test_what_waits_for_the_flush_is_not_placed_inside_of_it():
+    """After an await-flush there is no flush left to meet: one choice, the program itself."""
+    own = program({"u0/1": (insert(1), Step(AwaitFlush("t")), Step(Select("t")))}, flush_rows=1)
+    assert placements(own) == [own]
+
+
+def test_a_race_without_a_flush_is_tried_with_one_lane_later():
+    """An insert beside a scan: each of them later by some offsets, none with a flush that is not there."""
+    own = program({"u0/1": (insert(1, 2),), "u0/2": (Step(Select("t")),)})
+    tried = [releases(other) for other in placements(own)]
+    assert [None, Release(us=1000)] in tried
+    assert [Release(us=1000), None] in tried
+    assert all(release is None or release.anchor == "round" for pair in tried for release in pair)
+
+
+def test_placements_are_told_apart():
+    """None is tried twice."""
+    for own in (racing(), racing(at(0.5)), racing(Release(us=300))):
+        digests = [digest(other) for other in placements(own)]
+        assert len(set(digests)) == len(digests)
+
+
+def chosen(model, own, seed, deadline=NEVER):
+    lab = SimulatedLab(model, seed)
+    return sharpen(lab, own, WANTED, deadline=deadline), lab
+
+
+@pytest.mark.parametrize("own", [racing(), racing(at(1.0))], ids=["plain", "at its end"])
+def test_the_place_that_fails_most_often_is_found(own):
+    """Nine times in ten in the middle of the flush, else one time in ten: found in 19 of 20 searches."""
+
+    def model(tried):
+        return {"stale-read": 0.9 if scan_at(tried) == at(0.5) else 0.1}
+
+    places = [scan_at(chosen(model, own, seed)[0][0].program) for seed in range(20)]
+    assert places.count(at(0.5)) >= 19
+
+
+def test_release_points_that_change_nothing_go():
+    """Three times in ten wherever the scan is: mostly the program without release points, or one as plain."""
+    results = [chosen(lambda _: {"stale-read": 0.5}, racing(Release(us=7)), seed)[0] for seed in range(20)]
+    kept = [trials[0].program for trials in results]
+    assert sum(scan_at(other) == Release(us=7) for other in kept) <= 4
+
+
+def test_an_awkward_release_point_that_matters_stays():
+    """Only as the program has it does it fail."""
+    own = racing(Release(us=1234))
+    trials, _ = chosen(lambda p: {"stale-read": 0.8 if scan_at(p) == Release(us=1234) else 0.0}, own, 1)
+    assert trials[0].program == own
+
+
+def test_what_fails_always_without_release_points_is_not_looked_into():
+    """A few runs, and they are gone."""
+    trials, lab = chosen(lambda _: {"stale-read": 1.0}, racing(at(0.5)), 1)
+    assert trials[0].program == map_steps(racing(at(0.5)), lambda step: Step(step.op))
+    assert lab.executions == FIRST_RUNS
+
+
+def test_nothing_is_chosen_where_nothing_fails():
+    """No trial showed it: the program is as good as any other."""
+    assert chosen(lambda _: {}, racing(at(0.5)), 1)[0] == []
+
+
+def test_nothing_is_tried_after_the_deadline():
+    """The budget is spent."""
+    trials, lab = chosen(lambda _: {"stale-read": 1.0}, racing(at(0.5)), 1, deadline=0.0)
+    assert trials == []
+    assert lab.executions == 0
