@@ -42,7 +42,8 @@ class Yardstick:
     """What an expert would hand in for a fault.
 
     Attributes:
-        minima: the smallest programs known, all with the same number of operations.
+        minima: the smallest programs known, one kind of flush at a time: all that flush by command have the
+            same number of operations, and so have the others. A command is an operation, a policy is none.
         names: anomalies under which the fault may show itself; others are another bug, or ours.
         aimed: a program that meets the window whatever the machine is doing, where the smallest do not.
 
@@ -54,7 +55,7 @@ class Yardstick:
 
     @property
     def operations(self) -> int:
-        return self.minima[0].operations
+        return min(program.operations for program in self.minima)
 
 
 def _program(flush_rows: int | None, *rounds: _Lanes) -> Program:
@@ -97,11 +98,14 @@ _FOREIGN = frozenset({"foreign-row"}) | _MISSING | _TOO_MANY
 _OVERWRITTEN = _MISSING | {"duplicate-row"}
 _OLD_VALUE = _MISSING | {"corrupt-row", "failed-but-visible"}
 
-_DURING_A_FLUSH = (
-    _program(1, {_A: (_insert(1), _SCAN)}),
-    _program(1, {_A: (_insert(1), _COUNT)}),
-    _program(1, {_A: (_insert(1), _GET)}),
-)
+
+def _during_a_flush(*ops: Operation) -> tuple[Program, ...]:
+    """A row, and one of some operations that meets the flush of it: by policy, or by command."""
+    return (
+        *(_program(1, {_A: (_insert(1), op)}) for op in ops),
+        *(_program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (op,)}) for op in ops),
+        *(_program(None, {_A: (_insert(1), _FLUSH, op)}) for op in ops),  # it is answered before it runs
+    )
 
 
 def _into_flush(op: Operation) -> Program:
@@ -116,7 +120,10 @@ def _into_flush(op: Operation) -> Program:
     return program.with_rounds((first, Round({**second.lanes, _B: (step,)})))
 
 
-_ONE_EACH_COLD = (_program(2, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}),)
+_ONE_EACH_COLD = (
+    _program(2, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}),
+    _program(None, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}, {_A: (_FLUSH,)}),
+)
 _BATCH_AND_READER = (
     _program(None, {_A: (_insert(1, 2),), _B: (_SCAN,)}),
     _program(None, {_A: (_insert(1, 2),), _B: (_COUNT,)}),
@@ -131,36 +138,50 @@ def _then_together(first: Operation, *lanes: Operation) -> Program:
 
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
-        (_program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (_insert(2),)}),),
+        _during_a_flush(_insert(2)),
         _MISSING,
         aimed=_into_flush(_insert(2)),
     ),
     "boundary-row-dropped": Yardstick((_program(1, {_A: (_insert(1),)}),), _MISSING),
     "seen-twice": Yardstick(
-        _DURING_A_FLUSH, frozenset({"duplicate-row", "wrong-count"}), aimed=_into_flush(_SCAN)
+        _during_a_flush(_SCAN, _COUNT, _GET),
+        frozenset({"duplicate-row", "wrong-count"}),
+        aimed=_into_flush(_SCAN),
     ),
-    "gone-between": Yardstick(_DURING_A_FLUSH, _MISSING, aimed=_into_flush(_SCAN)),
+    "gone-between": Yardstick(_during_a_flush(_SCAN, _COUNT, _GET), _MISSING, aimed=_into_flush(_SCAN)),
     "foreign-flush": Yardstick(_ONE_EACH_COLD, _FOREIGN),
-    "tombstone-dropped": Yardstick((_program(1, {_A: (_insert(1), _FLUSHED, _DELETE)}),), _MISSING),
+    "tombstone-dropped": Yardstick(
+        (
+            _program(1, {_A: (_insert(1), _FLUSHED, _DELETE)}),
+            _program(None, {_A: (_insert(1), _FLUSH, _DELETE, _FLUSH)}),
+        ),
+        _MISSING,
+    ),
     "old-version-flushed": Yardstick(
         (
             _program(2, {_A: (_insert(1), _INCREMENT)}),
             _program(2, {_A: (_insert(1), _UPDATE)}),
             _program(2, {_A: (_insert(1), _DELETE)}),
+            _program(None, {_A: (_insert(1), _INCREMENT, _FLUSH)}),
+            _program(None, {_A: (_insert(1), _UPDATE, _FLUSH)}),
+            _program(None, {_A: (_insert(1), _DELETE, _FLUSH)}),
         ),
         _MISSING,
     ),
     "shifted-column": Yardstick(
-        (_program(2, {_A: (_insert(1, 2),)}),), frozenset({"corrupt-row", "stale-value", "lost-update"})
+        (_program(2, {_A: (_insert(1, 2),)}), _program(None, {_A: (_insert(1, 2), _FLUSH)})),
+        frozenset({"corrupt-row", "stale-value", "lost-update"}),
     ),
     "hang-at-flush": Yardstick(
-        (_program(1, {_A: (_insert(1), _insert(2))}),), frozenset({"hung"}), aimed=_into_flush(_insert(2))
+        _during_a_flush(_insert(2)), frozenset({"hung"}), aimed=_into_flush(_insert(2))
     ),
 }
 
 _IN_A_READ: dict[str, Yardstick] = {
-    "stale-manifest": Yardstick(_DURING_A_FLUSH[:2], _MISSING, aimed=_into_flush(_SCAN)),
-    "hot-only-count": Yardstick((_DURING_A_FLUSH[1],), frozenset({"wrong-count"}), aimed=_into_flush(_COUNT)),
+    "stale-manifest": Yardstick(_during_a_flush(_SCAN, _COUNT), _MISSING, aimed=_into_flush(_SCAN)),
+    "hot-only-count": Yardstick(
+        _during_a_flush(_COUNT), frozenset({"wrong-count"}), aimed=_into_flush(_COUNT)
+    ),
     "stale-count": Yardstick(
         (
             _program(None, {_A: (_insert(1), _COUNT)}),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kalam_props.checks.profiles import MOST_TELLING_FIRST
+from kalam_props.history.operations import Flush
+from kalam_props.hunt.structure import steps_of
+from kalam_props.measure.shape import shape
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.codec import from_json, to_json
 from kalam_props.reference import FAULTS
@@ -23,9 +26,17 @@ def test_the_anomaly_that_it_must_cause_is_among_its_names(fault):
     assert names <= set(MOST_TELLING_FIRST)
 
 
+def commanded(program):
+    """Whether it flushes by command."""
+    return any(isinstance(step.op, Flush) for step in steps_of(program))
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_minima_are_programs_of_one_size(fault):
-    """Each can be run and saved, and none is larger than the smallest."""
+def test_minima_of_one_kind_of_flush_are_programs_of_one_size(fault):
+    """Each can be run and saved; none is larger than the smallest of its kind, and none is there twice."""
     minima = YARDSTICKS[fault].minima
-    assert {program.operations for program in minima} == {YARDSTICKS[fault].operations}
+    for kind in (True, False):
+        assert len({program.operations for program in minima if commanded(program) == kind}) <= 1
+    assert min(program.operations for program in minima) == YARDSTICKS[fault].operations
     assert [from_json(to_json(program)) for program in minima] == list(minima)
+    assert len({shape(program) for program in minima}) == len(minima)
