@@ -132,6 +132,22 @@ def smaller_batches(program: Program) -> Iterator[Program]:
                 yield with_operation(program, place, evolve(op, rows=op.rows[:size], statements=None))
 
 
+def less_to_flush(program: Program) -> Iterator[Program]:
+    """Without one write, or with one row of an insert, and a boundary that the last write still reaches."""
+    for place in places(program):
+        op = operation_at(program, place)
+        for name, table in program.tables.items():
+            if table.flush_rows is None or not _rows_written(op, name):
+                continue
+            fewer = [without(program, {place})]
+            if isinstance(op, Insert) and len(op.rows) > 1:
+                fewer.append(with_operation(program, place, evolve(op, rows=op.rows[:1], statements=None)))
+            for smaller in fewer:
+                rows = sum(_rows_written(operation_at(smaller, p), name) for p in places(smaller))
+                if rows and rows != table.flush_rows:
+                    yield with_table(smaller, name, evolve(table, flush_rows=rows))
+
+
 def flush_by_rows(program: Program) -> Iterator[Program]:
     """A flush by command left to the table's policy, which asks for it at as many rows as there were."""
     for place in places(program):
@@ -156,6 +172,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     plainer.no_waits,
     plainer.lower_boundary,
     smaller_batches,
+    less_to_flush,
     take_out_of_race,
     move_out_of_race,
     merge_sessions,

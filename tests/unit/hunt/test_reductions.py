@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 from drawing import draw
 
 from kalam_props.history.operations import (
@@ -16,10 +17,11 @@ from kalam_props.history.operations import (
     Pause,
     Select,
     Txn,
+    Update,
 )
 from kalam_props.hunt import plainer, reductions
 from kalam_props.hunt.reductions import REDUCTIONS
-from kalam_props.hunt.structure import keep, places, size, without
+from kalam_props.hunt.structure import keep, places, size, steps_of, without
 from kalam_props.programs import codec
 from kalam_props.programs.machines import FlushRaces
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
@@ -152,6 +154,19 @@ def candidates(reduction, program):
 
 def steps_with(program, what):
     return [s for r in program.rounds for lane in r.lanes.values() for s in lane if what(s)]
+
+
+def test_the_boundary_goes_down_with_what_reaches_it():
+    """Three rows and an update with a boundary of 4: without the update 3, with one row 2."""
+    batch = insert(1, 2, 3)
+    both = Program(
+        {"t": evolve(TABLE, flush_rows=4)}, (Round({"u0/1": (batch, Step(Update("t", 1, {"v": "x"})))}),)
+    )
+    found = {
+        (tuple(type(s.op).__name__ for s in steps_of(c)), c.tables["t"].flush_rows)
+        for c in candidates(reductions.less_to_flush, both)
+    }
+    assert found == {(("Insert",), 3), (("Insert", "Update"), 2), (("Update",), 1)}
 
 
 def test_a_flush_by_command_becomes_one_by_row_count():
