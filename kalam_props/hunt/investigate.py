@@ -42,6 +42,9 @@ FAST_SHARE = 0.75
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
 
+TOO_RARE = 0.1
+"""A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
+
 Keep = Callable[[Finding], None]
 
 
@@ -178,7 +181,10 @@ def _shrink_on(
     )
     larger = None
     if result.slightly_larger:
-        larger = result.steadier(estimate(lab, result.best.program, result.best.sighting, deadline=deadline))
+        rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
+        larger = result.steadier(rate)
+        if larger is not None and rate.likely < TOO_RARE:
+            result, larger = evolve(result, best=larger, finished=False), None
     driver = lab.workspace.target.driver.name
     small = evolve(
         smaller(result.best, result.as_discovered),

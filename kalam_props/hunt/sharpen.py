@@ -17,7 +17,15 @@ from kalam_props.history.operations import Flush, Insert
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
-from kalam_props.hunt.structure import Place, map_steps, operation_at, places, release_at, with_release
+from kalam_props.hunt.structure import (
+    Place,
+    joined,
+    map_steps,
+    operation_at,
+    places,
+    release_at,
+    with_release,
+)
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release
 
@@ -43,9 +51,10 @@ def placements(program: Program) -> list[Program]:
     No release points at all; what can meet a flush at places of that flush, together and each alone; in a
     race without a flush, each lane's first step a little later.
     """
-    plain = map_steps(program, lambda step: evolve(step, release=None))
+    # A flush is aimed at within the round that causes it.
+    plain = joined(map_steps(program, lambda step: evolve(step, release=None)))
     found = [plain]
-    meeting = [place for at in range(len(program.rounds)) for place in _meeting_a_flush(program, at)]
+    meeting = [place for at in range(len(plain.rounds)) for place in _meeting_a_flush(plain, at)]
     groups = [meeting] if meeting else []
     if 1 < len(meeting) <= ONE_BY_ONE:
         groups += [[place] for place in meeting]
@@ -54,7 +63,7 @@ def placements(program: Program) -> list[Program]:
         for group in groups
         for fraction in FRACTIONS
     ]
-    found += [with_release(plain, [place], Release(us=us)) for place in _heads(program) for us in OFFSETS_US]
+    found += [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
     released = [place for place in places(program) if release_at(program, place) is not None]
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]

@@ -120,6 +120,18 @@ def lanes_in_turn(program: Program, at: set[int], *, last_first: bool = False) -
     return program.with_rounds(tuple(rounds))
 
 
+def joined(program: Program) -> Program:
+    """The program with what one session does alone, round after round, as one lane of one round."""
+    rounds: list[Round] = []
+    for round_ in program.rounds:
+        if rounds and not round_.concurrent and round_.lanes.keys() == rounds[-1].lanes.keys():
+            ((session, lane),) = round_.lanes.items()
+            rounds[-1] = Round({session: (*rounds[-1].lanes[session], *lane)})
+        else:
+            rounds.append(round_)
+    return program.with_rounds(tuple(rounds))
+
+
 def in_turns(program: Program) -> tuple[Program, Program]:
     """The program with no lanes side by side: those of each round in order, and in the opposite order."""
     everywhere = set(range(len(program.rounds)))

@@ -170,7 +170,8 @@ def _attempt(
         named_right=finding.anomaly.name in yardstick.names,
         program=finding.program,
         operations=finding.program.operations,
-        minimal=any(same_up_to_names(finding.program, minimum) for minimum in yardstick.minima),
+        minimal=finding.program.operations < yardstick.operations
+        or any(same_up_to_names(finding.program, minimum) for minimum in yardstick.minima),
         shrink_s=finding.shrinking.seconds,
         reproduced=finding.reproduced,
         error=ended_early,

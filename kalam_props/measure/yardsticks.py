@@ -190,7 +190,11 @@ _IN_A_READ: dict[str, Yardstick] = {
         frozenset({"wrong-count"}),
     ),
     "stale-snapshot": Yardstick(
-        (_program(None, {_A: (_insert(1), _SCAN)}), _program(None, {_A: (_insert(1),), _B: (_SCAN,)})),
+        tuple(
+            _program(None, *rounds)
+            for read in (_SCAN, _COUNT)
+            for rounds in (({_A: (_insert(1), read)},), ({_A: (_insert(1),), _B: (read,)},))
+        ),
         _MISSING,
     ),
     "stale-index": Yardstick(

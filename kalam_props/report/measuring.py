@@ -31,7 +31,7 @@ _LEGEND = """\
 - **programs**, **seconds**: until the first detection, median / 90th percentile over those hunts.
 - **named right**: findings whose anomaly is one under which this fault may show itself.
 - **shrunk to (minimum)**: operations of the shrunk programs, fewest to most, and of the hand-written minimum.
-- **minimal**: findings whose shrunk program is a hand-written one up to names.
+- **minimal**: findings whose shrunk program is a hand-written one up to names, or smaller.
 - **shrink s**: seconds of shrinking, median / 90th percentile.
 - **reproduced**: runs of the shrunk programs that showed the anomaly again, of all their runs."""
 

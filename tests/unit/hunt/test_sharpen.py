@@ -61,6 +61,14 @@ def test_a_flush_by_row_count_is_met_by_what_follows_its_cause():
     assert all(first is None for first, _, _ in placed)
 
 
+def test_what_one_session_does_in_rounds_of_its_own_is_one_lane():
+    """The flush that one round causes is met by the next only where they are one."""
+    own = program({"u0/1": (insert(1),)}, {"u0/1": (Step(Select("t")),)}, flush_rows=1)
+    placed = placements(own)
+    assert [None, at(0.5)] in map(releases, placed)
+    assert all(len(other.rounds) == 1 for other in placed[:-1])
+
+
 def test_what_waits_for_the_flush_is_not_placed_inside_of_it():
     """After an await-flush there is no flush left to meet: one choice, the program itself."""
     own = program({"u0/1": (insert(1), Step(AwaitFlush("t")), Step(Select("t")))}, flush_rows=1)
