@@ -24,8 +24,11 @@ from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
 
-PARALLEL = 2
-"""Executions of one program side by side, on fresh tables; more only make the two cores wait."""
+AT_ONCE = 2
+"""Executions of one program side by side; more only make the two cores wait."""
+
+HANGING_AT_ONCE = 8
+"""As many where requests hang: such an execution waits for most of its time."""
 
 
 @frozen
@@ -100,25 +103,26 @@ class Lab:
                 self.aim = self.flush_times.aim
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
-        """Run a program up to `runs` times, `PARALLEL` at once, until its trials are `enough`.
+        """Run a program up to `runs` times, some at once on fresh tables, until its trials are `enough`.
 
         Returns the trials in the order in which they ended; those that were under way are among them.
         """
         self.take_aim()
-        side_by_side = 1 if needs_server_alone(program) else PARALLEL
+        alone = needs_server_alone(program)
         ended: list[Trial] = []
-        with ThreadPoolExecutor(side_by_side) as pool:
+        with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
             started = 0
             while open_ or (started < runs and not enough(ended)):
-                while started < runs and len(open_) < side_by_side and not enough(ended):
+                at_once = 1 if alone else HANGING_AT_ONCE if any(map(_hung, ended)) else AT_ONCE
+                while started < runs and len(open_) < at_once and not enough(ended):
                     open_.add(pool.submit(self.run, program))
                     started += 1
                 done, open_ = wait(open_, return_when=FIRST_COMPLETED)
                 ended.extend(future.result() for future in done)
         return ended
 
-    def with_driver(self, driver: Driver) -> Lab:
+    def with_driver(self, driver: Driver, limits: Limits | None = None) -> Lab:
         """A lab on the same target with another driver, which keeps its histories in a folder of its own."""
         workspace = evolve(self.workspace, target=evolve(self.workspace.target, driver=driver))
         folder = self.folder.with_name(f"{self.folder.name}-{driver.name}")
@@ -126,7 +130,7 @@ class Lab:
             workspace,
             folder,
             self.expect,
-            self.limits,
+            limits or self.limits,
             feedback=self.feedback,
             flush_times=self.flush_times,
             aim=self.aim,
@@ -165,6 +169,10 @@ class Lab:
             numbers = (path.name.split("-")[0] for path in self.folder.glob("*-*.jsonl"))
             self._taken = max((int(number) for number in numbers if number.isdigit()), default=0)
         return self._taken
+
+
+def _hung(trial: Trial) -> bool:
+    return any(anomaly.name == "hung" for anomaly in trial.verdict.anomalies)
 
 
 def asks_for_flush(program: Program) -> bool:

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from kalam_props.errors import CancelledError
 from kalam_props.history.operations import Kill, Restart
 from kalam_props.hunt.explore import draw
-from kalam_props.hunt.lab import PARALLEL, Lab, Trial, needs_server_alone
+from kalam_props.hunt.lab import AT_ONCE, Lab, Trial, needs_server_alone
 from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.model import Program, Round, Step
@@ -76,12 +76,12 @@ def soak(lab: Lab, plan: SoakPlan, on_trial: Callable[[Trial], None]) -> Soaked:
     def run(programs: list[Program]) -> Iterator[Trial]:
         """Side by side, but for those that need the server for themselves, which come last."""
         alone = [program for program in programs if needs_server_alone(program)]
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             together = [program for program in programs if not needs_server_alone(program)]
-            for at in range(0, len(together), PARALLEL):
+            for at in range(0, len(together), AT_ONCE):
                 if over():
                     return
-                yield from pool.map(lab.run, together[at : at + PARALLEL])
+                yield from pool.map(lab.run, together[at : at + AT_ONCE])
         for program in alone:
             if not over():
                 yield lab.run(program)
