@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
+from typing import TypeAlias
 
 from attrs import frozen
 
+from kalam_props.checks.linearizability.closure import Configuration
 from kalam_props.checks.linearizability.explain import explain_violation
 from kalam_props.checks.linearizability.longest import Order, longest, replay
-from kalam_props.checks.linearizability.operation import Linearizability, Model, Operation, Settled
+from kalam_props.checks.linearizability.operation import (
+    Linearizability,
+    Model,
+    Operation,
+    Settled,
+    Told,
+    answer,
+)
 from kalam_props.checks.linearizability.search import Search
 from kalam_props.checks.linearizability.timeline import Timeline, lay_out
 from kalam_props.checks.linearizability.transitions import (
@@ -43,6 +53,10 @@ class _Broken:
     starts: list[tuple[Order, int]]
 
 
+_Proof: TypeAlias = Callable[[], _Broken]
+"""Gives what is broken: a violation is certain before anybody asks how it shows."""
+
+
 def check_linearizable(
     model: Model,
     operations: Iterable[Operation],
@@ -73,17 +87,14 @@ def check_linearizable(
         transitions.budget.check()
         broken, undecided = _judge(model, operations, groups, transitions)
     except OutOfTimeError:
-        return Linearizability(
-            "unknown", explanation=f"Not decided within {timeout:g} s for {len(operations)} operations."
-        )
+        words = f"Not decided within {timeout:g} s for {len(operations)} operations."
+        return answer("unknown", Told(explanation=words))
     if broken is not None:
-        return _violated(model, operations, broken, transitions)
+        return Linearizability("violated", cache(lambda: _tell(model, operations, broken(), transitions)))
     if undecided:
-        return Linearizability(
-            "unknown",
-            explanation=f"Not decided within {memory_mib} MiB: {undecided} group(s) of operations left open.",
-        )
-    return Linearizability("holds", explanation=f"A legal order exists for all {len(operations)} operations.")
+        words = f"Not decided within {memory_mib} MiB: {undecided} group(s) of operations left open."
+        return answer("unknown", Told(explanation=words))
+    return answer("holds", Told(explanation=f"A legal order exists for all {len(operations)} operations."))
 
 
 def _validate(operations: Sequence[Operation]) -> None:
@@ -135,7 +146,7 @@ def _groups(model: Model, operations: Sequence[Operation]) -> list[Sequence[int]
 
 def _judge(
     model: Model, operations: Sequence[Operation], groups: Sequence[Sequence[int]], transitions: Transitions
-) -> tuple[_Broken | None, int]:
+) -> tuple[_Proof | None, int]:
     """A group without a legal order, if there is one, and how many groups could not be decided."""
     left: list[Sequence[int]] = []
     for group in groups:
@@ -145,13 +156,13 @@ def _judge(
         if settled is None:
             left.append(group)
         elif settled.verdict == "violated":
-            return _broken_by_shortcut(operations, group, settled, transitions), 0
+            return partial(_broken_by_shortcut, operations, group, settled, transitions), 0
     return _take_turns(operations, left, transitions)
 
 
 def _take_turns(
     operations: Sequence[Operation], groups: Iterable[Sequence[int]], transitions: Transitions
-) -> tuple[_Broken | None, int]:
+) -> tuple[_Proof | None, int]:
     """Searches all groups side by side, in longer and longer turns.
 
     So a group that alone is not linearizable is found without searching the others to the end: in each of
@@ -169,7 +180,7 @@ def _take_turns(
                     next(run)
             except StopIteration as end:
                 if not end.value:
-                    return _broken_by_search(group, search, transitions), undecided
+                    return _proof(group, search, transitions), undecided
                 transitions.budget.give_back(search.spent)
             except OutOfMemoryBudgetError:
                 undecided += 1
@@ -180,14 +191,21 @@ def _take_turns(
     return None, undecided
 
 
-def _broken_by_search(group: Sequence[int], search: Search, transitions: Transitions) -> _Broken:
+def _proof(group: Sequence[int], search: Search, transitions: Transitions) -> _Proof:
+    """Keeps little of the search."""
+    line, ends, level = search.line, search.reached()[:_WORDS_ORDERS], len(search.seen) - 1
+    return lambda: _broken_by_search(group, line, ends, level, transitions)
+
+
+def _broken_by_search(
+    group: Sequence[int], line: Timeline, ends: list[Configuration], level: int, transitions: Transitions
+) -> _Broken:
     transitions.budget.renew(_WORDS_SECONDS)
-    line = search.line
     try:
-        starts = [(replay(line, transitions, here), here[1]) for here in search.reached()[:_WORDS_ORDERS]]
+        starts = [(replay(line, transitions, here), here[1]) for here in ends]
     except (OutOfTimeError, OutOfMemoryBudgetError):
         starts = []
-    return _Broken(group, line, line.returns[len(search.seen) - 1], starts)
+    return _Broken(group, line, line.returns[level], starts)
 
 
 def _broken_by_shortcut(
@@ -209,10 +227,10 @@ def _broken_by_shortcut(
             next(run)
     except StopIteration as end:
         if not end.value:
-            return _broken_by_search(group, search, transitions)
+            return _proof(group, search, transitions)()
     except (OutOfTimeError, OutOfMemoryBudgetError):
         pass
-    return _Broken(group, line, stuck, _broken_by_search(group, search, transitions).starts)
+    return _Broken(group, line, stuck, _proof(group, search, transitions)().starts)
 
 
 def _follow(line: Timeline, transitions: Transitions, order: Order) -> list[tuple[Order, int]]:
@@ -227,9 +245,9 @@ def _follow(line: Timeline, transitions: Transitions, order: Order) -> list[tupl
     return [(order, state) for state in states]
 
 
-def _violated(
+def _tell(
     model: Model, operations: Sequence[Operation], broken: _Broken, transitions: Transitions
-) -> Linearizability:
+) -> Told:
     line = broken.line
     try:
         found = longest(line, transitions, broken.stuck, broken.starts)
@@ -240,8 +258,7 @@ def _violated(
         tuple(line.index[n] if n >= 0 else line.optional_index[-1 - n] for n in order) for order, _ in found
     ]
     stuck = line.index[broken.stuck]
-    return Linearizability(
-        "violated",
+    return Told(
         partial_linearizations=tuple(dict.fromkeys(orders)),
         stuck=stuck,
         explanation=explain_violation(

@@ -123,23 +123,57 @@ class Model:
 
 
 @frozen
+class Told:
+    """What there is to tell of a verdict."""
+
+    partial_linearizations: tuple[tuple[int, ...], ...] = ()
+    stuck: int | None = None
+    explanation: str = ""
+
+
+@frozen
 class Linearizability:
     """The answer. Indices are positions in the operations that were given.
+
+    The verdict is decided; the rest is found out when it is first asked for, which may take half a second.
 
     Attributes:
         verdict: "holds": some order that respects real time is legal. "violated": none is. "unknown": the
             time or the memory was used up before either was certain.
-        partial_linearizations: for a violation, the longest legal orders of the group of operations that
-            proves it, without `stuck`; see `docs/linearizability.md` for what is longest. An operation that
-            was resent may be in one several times, and even `stuck` then, for effects that nobody saw.
-        stuck: for a violation, the operation at whose return it shows: the operations that had returned
-            before can be put in a legal order, those and this one cannot. (The operations that were open at
-            that moment may be in the order, with the answers that they gave later, or not.)
-        explanation: one paragraph for people.
 
     """
 
     verdict: VerdictName
-    partial_linearizations: tuple[tuple[int, ...], ...] = ()
-    stuck: int | None = None
-    explanation: str = ""
+    _tell: Callable[[], Told] = field(eq=lambda tell: tell(), repr=lambda tell: repr(tell()))
+
+    @property
+    def partial_linearizations(self) -> tuple[tuple[int, ...], ...]:
+        """For a violation, the longest legal orders of the group of operations that proves it, without `stuck`.
+
+        See `docs/linearizability.md` for what is longest. An operation that was resent may be in one several
+        times, and even `stuck` then, for effects that nobody saw.
+        """
+        return self._tell().partial_linearizations
+
+    @property
+    def stuck(self) -> int | None:
+        """For a violation, the operation at whose return it shows.
+
+        The operations that had returned before can be put in a legal order, those and this one cannot. (The
+        operations that were open at that moment may be in the order, with the answers that they gave later, or
+        not.)
+        """
+        return self._tell().stuck
+
+    @property
+    def explanation(self) -> str:
+        """One paragraph for people."""
+        return self._tell().explanation
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return answer, (self.verdict, self._tell())
+
+
+def answer(verdict: VerdictName, told: Told) -> Linearizability:
+    """An answer that has been told already."""
+    return Linearizability(verdict, lambda: told)
