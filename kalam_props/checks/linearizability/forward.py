@@ -20,19 +20,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
+from itertools import islice
 from typing import TypeAlias
 
 from attrs import frozen
 
 from kalam_props.checks.linearizability.blocks import NEVER
+from kalam_props.checks.linearizability.operation import Settled
 
 ANYTHING = object()
 """Found by an operation that is possible in every state."""
 _CHAIN = 4  # operations that together make one value
-_AHEAD = 12  # returns looked ahead
-_BACK = 6  # decisions undone at first where there is no way on
-_BEYOND = 4  # returns past the one that stopped it, until it is believed to be passed
+_SOON = 7  # returns looked ahead for the next value that is asked for
+_AHEAD = 12  # returns looked ahead where there was no way on
+_BACK = 2  # decisions undone at first where there is no way on
+_BEYOND = 1  # returns past the one that stopped it, until it is believed to be passed
 _TRIES = 8  # before the pass gives up; and one for four operations
+_DOUBTS = 16  # at one return, until other means are tried first
 _TRIES_HERE = 100  # before it gives up at one return
 _NEAR = 32
 _MOVERS = 10
@@ -86,11 +90,12 @@ _Decision: TypeAlias = tuple[int, object, int, int, int, int, int]
 
 
 class Pass:
-    """One pass; `finds_order` does it. Values that cannot be looked up raise a TypeError."""
+    """One pass; `judge` does it. Values that cannot be looked up raise a TypeError."""
 
     def __init__(self, moves: Moves) -> None:
         self.moves = moves
-        self.text = isinstance(moves.initial, str)
+        self.text = APPEND in moves.move
+        self.changing = CHANGE in moves.move
         self.state = moves.initial
         self.entered = 0  # since when it is the state
         self.overwritten = 0  # when a WRITE was placed last
@@ -105,29 +110,34 @@ class Pass:
         self.returns = [rank for rank, end in enumerate(moves.returned) if end < NEVER]
         self.returns.sort(key=moves.returned.__getitem__)
 
-    def finds_order(self, check: Callable[[], None]) -> bool:
-        """Whether a legal order was found; if not, there may be one. `check` may raise."""
+    def judge(self, check: Callable[[], None], otherwise: Callable[[], Settled | None]) -> Settled | None:
+        """Holds, if an order was found; if it takes long, what is found out `otherwise`. `check` may raise."""
         levels = len(self.returns)
         patience = _TRIES + levels // 4
+        doubted = False
         level = self._advance(0)
         while level < levels:
             chain = self._guess(level)
             if chain is not None:
                 level = self._go(level, chain)
                 continue
-            far, back, here = level, _BACK, _TRIES_HERE
-            while True:
+            far, back, here = level, _BACK, 0
+            while level <= far:
                 check()
-                if patience <= 0 or here <= 0 or not self.decisions:
-                    return False
+                if here >= _DOUBTS and not doubted:
+                    doubted = True
+                    settled = otherwise()
+                    if settled is not None:
+                        return settled
+                if here >= _TRIES_HERE or patience <= 0 or not self.decisions:
+                    return None if doubted else otherwise()
                 level = self._return_to(max(0, len(self.decisions) - back), level)
-                level, tries = self._try_ways(level, min(far + _BEYOND, levels), min(here, patience))
+                most = min(patience, _TRIES_HERE if doubted else _DOUBTS)
+                level, tries = self._try_ways(level, min(far + _BEYOND, levels), most)
                 patience -= tries
-                here -= tries
-                if level > far:
-                    break
+                here += tries
                 back *= 2
-        return True
+        return Settled("holds")
 
     def _try_ways(self, level: int, until: int, patience: int) -> tuple[int, int]:
         """Tries in turn what can be done from a return on, until the return `until` is reached.
@@ -160,15 +170,13 @@ class Pass:
 
     def _outlook(self, level: int) -> tuple[object, ...]:
         """What matters for how to go on."""
-        moves = self.moves
         near = [rank for rank in self.returns[level : level + _NEAR] if rank < self.invoked]
         return (
             level,
             self.state,
-            tuple(rank for rank in near if not self.named[rank] and not self._passes(rank)),
-            tuple(rank for rank in near if self.named[rank]),
-            tuple(self.placed[-1:]) if self.spare else (),
-            moves.initial,
+            tuple([rank for rank in near if self.named[rank]]),
+            tuple([rank for rank in near if not self.named[rank] and self._passes(rank)]),
+            sum(map(len, self.spare.values())),
         )
 
     def _passes(self, rank: int) -> bool:
@@ -184,7 +192,7 @@ class Pass:
 
     def _advance(self, level: int) -> int:
         """Goes on from a return to the next at which something may be placed."""
-        moves, returns, last, opened = self.moves, self.returns, self.last, self.open
+        moves, returns, last, opened, spare = self.moves, self.returns, self.last, self.open, self.spare
         move, found, made = moves.move, moves.found, moves.made
         invoked, returned = moves.invoked, moves.returned
         state, entered, at = self.state, self.entered, self.invoked
@@ -197,7 +205,7 @@ class Pass:
                     if returned[at] < NEVER:
                         opened[at] = None
                     else:
-                        self.spare.setdefault((move[at], found[at], made[at]), {})[at] = None
+                        spare.setdefault((move[at], found[at], made[at]), {})[at] = None
                 at += 1
             did = move[rank]
             if did == READ:
@@ -208,7 +216,19 @@ class Pass:
                 if state == found[rank] and entered <= rank:
                     break
             elif rank in opened:
-                break
+                if len(opened) > 1 or spare or did == CHANGE or self.overwritten > rank:
+                    break
+                # Nothing else could be placed: that is no decision.
+                value = made[rank] if did == WRITE else state + made[rank]
+                if state != value:
+                    self.left.append((state, last.get(state, 0)))
+                    last[state] = self.entered = entered = at
+                    self.state = state = value
+                if did == WRITE:
+                    self.overwritten = at
+                self.placed.append(rank)
+                self.named[rank] = 1
+                opened.clear()
             level += 1
         self.invoked = at
         return level
@@ -287,12 +307,12 @@ class Pass:
                 else:
                     near = wanted == made
                 return (rank,) if near and state != made else ()
-            return (*self._changes(rank), rank)
+            return (*self._changes(rank), rank) if self.changing else (rank,)
         if did == APPEND:
             wanted = self._wanted(level)
             if wanted.startswith(state + made):
                 return (rank,)
-            if wanted.startswith(state):
+            if wanted is not state:
                 for other in self._movers():
                     if other != rank and wanted.startswith(self._after(other, state) + made):
                         return (other, rank)
@@ -306,7 +326,7 @@ class Pass:
         chain = self._chain(found, rank)
         if chain is None:
             return None
-        if moves.move[chain[0]] == WRITE:
+        if self.changing and moves.move[chain[0]] == WRITE:
             chain = (*self._changes(rank, *chain), *chain)
         return (*chain, rank) if did == CHANGE else chain
 
@@ -322,12 +342,12 @@ class Pass:
 
     def _wanted(self, level: int) -> object:
         """What a soon returning operation finds that has not been there for it."""
-        moves, state, last = self.moves, self.state, self.last
-        for rank in self.returns[level + 1 : level + _AHEAD]:
-            if moves.move[rank] == READ or moves.move[rank] == CHANGE:
-                found = moves.found[rank]
-                if state != found and last.get(found, 0) <= rank:
-                    return found
+        move, found, state, last = self.moves.move, self.moves.found, self.state, self.last
+        for rank in self.returns[level + 1 : level + (_AHEAD if self.text else _SOON)]:
+            if move[rank] == READ or move[rank] == CHANGE:
+                value = found[rank]
+                if state != value and last.get(value, 0) <= rank:
+                    return value
         return state
 
     def _possible(self, rank: int, state: object) -> bool:
@@ -338,11 +358,10 @@ class Pass:
         return state + made if self.moves.move[rank] == APPEND else made  # type: ignore[operator]
 
     def _movers(self) -> Iterator[int]:
-        """What may be placed, and of the indeterminate ones one of each kind."""
+        """What may be placed, and of the indeterminate ones two of each kind."""
         yield from self.open
         for those in self.spare.values():
-            if those:
-                yield next(iter(those))
+            yield from islice(those, 2)
 
     def _chain(self, target: object, last: int) -> Chain | None:
         """The fewest operations other than `last` that lead to a state."""
@@ -383,8 +402,9 @@ class Pass:
         rank = self.returns[level]
         did, found = moves.move[rank], moves.found[rank]
         movers = sorted(self.open, key=moves.returned.__getitem__)[:_MOVERS]
-        spares = [next(iter(those)) for those in self.spare.values() if those]
-        asked = [moves.found[q] for q in self.returns[level : level + _AHEAD] if moves.move[q] in (READ, CHANGE)]
+        spares = [rank for those in self.spare.values() for rank in islice(those, 2)]
+        near = self.returns[level : level + _AHEAD]
+        asked = {moves.found[q] for q in near if moves.move[q] == READ or moves.move[q] == CHANGE}
         ways: list[Chain] = [()] if self._passes(rank) else []
         ends: list[tuple[Chain, object]] = [((), self.state)]
         for _ in range(_PLACED):
@@ -403,10 +423,13 @@ class Pass:
             ends = following[:_ENDS]
         return sorted(ways, key=lambda way: self._misses(level, way), reverse=True)[-_WAYS:]
 
-    def _asked(self, state: object, values: list[object]) -> bool:
-        if self.text:
-            return any(value.startswith(state) for value in values)
-        return state in values
+    def _asked(self, state: object, values: set[object]) -> bool:
+        if not self.text:
+            return state in values
+        for value in values:
+            if value.startswith(state):
+                return True
+        return False
 
     def _misses(self, level: int, chain: Chain) -> int:
         """How badly what returns soon would be served, if these were placed: a guess."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from kalam_props.checks.linearizability.blocks import NEVER
 from kalam_props.checks.linearizability.forward import (
@@ -15,6 +16,8 @@ from kalam_props.checks.linearizability.forward import (
     Moves,
 )
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation
+
+_invoked = attrgetter("invoked_ns")
 
 
 def register_moves(operations: Sequence[Operation], initial: object) -> Moves | None:
@@ -96,7 +99,3 @@ def text_moves(operations: Sequence[Operation], initial: str) -> Moves | None:
         invoked.append(operation.invoked_ns)
         returned.append(end)
     return Moves(initial, move, found, made, invoked, returned)
-
-
-def _invoked(operation: Operation) -> int:
-    return operation.invoked_ns

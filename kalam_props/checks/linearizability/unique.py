@@ -18,7 +18,7 @@ from kalam_props.checks.linearizability.blocks import (
 from kalam_props.checks.linearizability.forward import Pass
 from kalam_props.checks.linearizability.moves import register_moves, text_moves
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation, Settled, Shortcut
-from kalam_props.checks.linearizability.unmade import unmade_text, unmade_value
+from kalam_props.checks.linearizability.stale import stale_text, stale_value
 
 NONE, READ, WRITE, CHANGE, UNSEEN, REFUSED = Part
 
@@ -26,20 +26,24 @@ NONE, READ, WRITE, CHANGE, UNSEEN, REFUSED = Part
 def register_shortcut(initial: object) -> Shortcut:
     """For a register with reads, writes and compare-and-sets, where each value is made at most once.
 
-    Of others it only tells that a value was shown that nobody can have made.
+    Of others it finds an order that needs no long search, or a value that cannot be there.
     """
 
     def judge(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         try:
-            shape = _register_shape(operations, initial, _returns(operations))
-            if shape is None:
-                settled = unmade_value(operations, initial)
-                if settled is None:
-                    moves = register_moves(operations, initial)
-                    if moves is not None and Pass(moves).finds_order(check):
-                        return Settled("holds")
+            settled = unique(operations, check)
+            if settled is not None:
                 return settled
+            moves = register_moves(operations, initial)
+            if moves is None:
+                return stale_value(operations, initial)
+            return Pass(moves).judge(check, lambda: stale_value(operations, initial))
         except TypeError:  # a value that cannot be looked up
+            return None
+
+    def unique(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
+        shape = _register_shape(operations, initial, _returns(operations))
+        if shape is None:
             return None
         return settle(lambda returned: attrs.evolve(shape, known=returned), shape.invoked, shape.known, check)
 
@@ -49,38 +53,40 @@ def register_shortcut(initial: object) -> Shortcut:
 def text_shortcut(initial: str) -> Shortcut:
     """For texts that are put, appended to and got, where what was got can be read in one way only.
 
-    Of others it only tells that a text was shown that nobody can have made.
+    Of others it finds an order that needs no long search, or a text that cannot be there.
     """
 
     def judge(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
-        settled = unique(operations, check)
-        if settled is not None:
-            return settled
         moves = text_moves(operations, initial)
-        if moves is not None and Pass(moves).finds_order(check):
-            return Settled("holds")
-        return unmade_text(operations, initial)
+        if moves is None:
+            return otherwise(operations, check)
+        return Pass(moves).judge(check, lambda: otherwise(operations, check))
+
+    def otherwise(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
+        return unique(operations, check) or stale_text(operations, initial)
 
     def unique(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
-        texts: list[str] = []
         puts: dict[str, int] = {}
         appends: dict[str, int] = {}
-        returned = _returns(operations)
         for i, operation in enumerate(operations):
             call: tuple[str, ...] = operation.input  # type: ignore[assignment]
-            if call[0] not in ("get", "put", "append"):
-                return None
             if call[0] == "get":
-                text = operation.output if returned[i] != NEVER else initial
-            else:
-                text = call[-1]
-                made = puts if call[0] == "put" else appends
-                if operation.at_most != 1 or not text or text in made or text == initial:
-                    return None
-                made[text] = i
-            if not isinstance(text, str):
+                continue
+            made = puts if call[0] == "put" else appends if call[0] == "append" else None
+            if made is None or operation.at_most != 1 or call[2] in made or not call[2] or call[2] == initial:
                 return None
-            texts.append(text)
+            made[call[2]] = i
+        returned = _returns(operations)
+        texts = [
+            operation.input[2]  # type: ignore[index]
+            if operation.input[0] != "get"  # type: ignore[index]
+            else initial
+            if end == NEVER
+            else operation.output
+            for operation, end in zip(operations, returned, strict=True)
+        ]
+        if not all(isinstance(text, str) for text in texts):
+            return None
         invoked = [operation.invoked_ns for operation in operations]
         return settle(_text_reading(initial, texts, puts, appends, invoked), invoked, returned, check)
 
