@@ -115,10 +115,14 @@ def _groups(model: Model, operations: Sequence[Operation]) -> list[Sequence[int]
     """The groups as positions, whether the model gives positions or operations."""
     if model.partition is None:
         return [range(len(operations))]
+    parts = list(model.partition(operations))
+    flat = [member for members in parts for member in members]
+    if set(map(type, flat)) <= {int} and sorted(flat) == list(range(len(operations))):
+        return parts  # type: ignore[return-value]
     groups: list[Sequence[int]] = []
     places: dict[int, list[int]] | None = None
     seen = bytearray(len(operations))
-    for members in model.partition(operations):
+    for members in parts:
         group: list[int] = []
         for member in members:
             if isinstance(member, Operation):
@@ -245,9 +249,7 @@ def _follow(line: Timeline, transitions: Transitions, order: Order) -> list[tupl
     return [(order, state) for state in states]
 
 
-def _tell(
-    model: Model, operations: Sequence[Operation], broken: _Broken, transitions: Transitions
-) -> Told:
+def _tell(model: Model, operations: Sequence[Operation], broken: _Broken, transitions: Transitions) -> Told:
     line = broken.line
     try:
         found = longest(line, transitions, broken.stuck, broken.starts)

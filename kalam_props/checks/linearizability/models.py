@@ -211,7 +211,10 @@ def _step_text(state: str, call: Call, output: object) -> States:
 
 
 def _by_key(operations: Sequence[Operation]) -> list[list[int]]:
-    return _group(range(len(operations)), lambda i: operations[i].input[1])  # type: ignore[index]
+    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for i, operation in enumerate(operations):
+        groups[operation.input[1]].append(i)  # type: ignore[index]
+    return list(groups.values())
 
 
 def fifo_queue() -> Model:

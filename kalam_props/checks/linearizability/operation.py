@@ -148,7 +148,7 @@ class Linearizability:
 
     @property
     def partial_linearizations(self) -> tuple[tuple[int, ...], ...]:
-        """For a violation, the longest legal orders of the group of operations that proves it, without `stuck`.
+        """For a violation, the longest legal orders, without `stuck`, of the group that proves it.
 
         See `docs/linearizability.md` for what is longest. An operation that was resent may be in one several
         times, and even `stuck` then, for effects that nobody saw.
@@ -160,8 +160,8 @@ class Linearizability:
         """For a violation, the operation at whose return it shows.
 
         The operations that had returned before can be put in a legal order, those and this one cannot. (The
-        operations that were open at that moment may be in the order, with the answers that they gave later, or
-        not.)
+        operations that were open at that moment may be in the order, with the answers that they gave later,
+        or not.)
         """
         return self._tell().stuck
 

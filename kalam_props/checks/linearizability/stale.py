@@ -1,10 +1,10 @@
-"""An answer that shows what cannot be there any more, or never was, decides a history, whatever else is open in it.
+"""An answer that shows what cannot be there any more, or never was, decides a history, whatever else is open.
 
-Where values are written again and again, which write a read saw is open, and the search has to try. But let m be
-the last operation before a read r, in a legal order, that made the value which r shows. No operation that shows
-or makes another value comes between m and r, so none can have begun after m had returned, and itself have
-returned before r began. If each operation that makes the value was followed by one that did, or was invoked
-after the read had returned, no order is legal. The initial value was made before everything.
+Where values are written again and again, which write a read saw is open, and the search has to try. But let m
+be the last operation before a read r, in a legal order, that made the value which r shows. No operation that
+shows or makes another value comes between m and r, so none can have begun after m had returned, and itself
+have returned before r began. If each operation that makes the value was followed by one that did, or was
+invoked after the read had returned, no order is legal. The initial value was made before everything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from kalam_props.checks.linearizability.blocks import NEVER
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation, Settled
@@ -116,14 +116,15 @@ def _latest(spans: list[_Span]) -> _Latest:
 
 
 def _first(
-    shown: list[_Shown], left: list[_Left], makers: Callable[[object], Iterable[_Latest]]
+    shown: list[_Shown], left: list[_Left], makers: Callable[[Any], Iterable[_Latest]]
 ) -> Settled | None:
     """The answer that came first of those that show a value which was not there."""
     left.sort(key=lambda one: one[0][1])
     returns = [span[1] for span, _ in left]
     # Up to each return the latest invocation, with what was left there, and the latest with something else.
     latest: list[tuple[int, object, int]] = []
-    best, value, second = _ALWAYS, NEVER, _ALWAYS
+    best, second = _ALWAYS, _ALWAYS
+    value: object = _LONGER
     for (invoked, _), after in left:
         if after == value:
             best = max(best, invoked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import attrs
 
@@ -15,7 +16,7 @@ from kalam_props.checks.linearizability.blocks import (
     Shape,
     settle,
 )
-from kalam_props.checks.linearizability.forward import Pass
+from kalam_props.checks.linearizability.forward import look_for_order
 from kalam_props.checks.linearizability.moves import register_moves, text_moves
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation, Settled, Shortcut
 from kalam_props.checks.linearizability.stale import stale_text, stale_value
@@ -37,7 +38,7 @@ def register_shortcut(initial: object) -> Shortcut:
             moves = register_moves(operations, initial)
             if moves is None:
                 return stale_value(operations, initial)
-            return Pass(moves).judge(check, lambda: stale_value(operations, initial))
+            return look_for_order(moves, check, lambda: stale_value(operations, initial))
         except TypeError:  # a value that cannot be looked up
             return None
 
@@ -60,7 +61,7 @@ def text_shortcut(initial: str) -> Shortcut:
         moves = text_moves(operations, initial)
         if moves is None:
             return otherwise(operations, check)
-        return Pass(moves).judge(check, lambda: otherwise(operations, check))
+        return look_for_order(moves, check, lambda: otherwise(operations, check))
 
     def otherwise(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         return unique(operations, check) or stale_text(operations, initial)
@@ -77,7 +78,7 @@ def text_shortcut(initial: str) -> Shortcut:
                 return None
             made[call[2]] = i
         returned = _returns(operations)
-        texts = [
+        texts: list[Any] = [
             operation.input[2]  # type: ignore[index]
             if operation.input[0] != "get"  # type: ignore[index]
             else initial
