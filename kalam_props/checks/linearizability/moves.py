@@ -121,14 +121,9 @@ def text_moves(operations: Sequence[Operation], initial: str) -> Moves | None:
             if type(output) is not str:
                 return None
         else:
-            if type(call[2]) is not str:
+            if verb not in ("put", "append") or type(call[2]) is not str:
                 return None
-            if verb == "put":
-                move.append(WRITE)
-            elif verb == "append":
-                move.append(APPEND)
-            else:
-                return None
+            move.append(WRITE if verb == "put" else APPEND)
             found.append(None)
             made.append(call[2])
         invoked.append(operation.invoked_ns)

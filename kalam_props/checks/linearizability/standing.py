@@ -1,8 +1,8 @@
 """How far a pass over a history has got, with one state, and the way back.
 
-There are no sets of what is open: an operation that asks only for what may have been so long before its return
-is judged by *when* it was so last. Times are numbers of operations invoked so far, so "when the operation of
-rank r had been invoked" is "later than r":
+There are no sets of what is open: an operation that asks only for what may have been so long before its
+return is judged by *when* it was so last. Times are numbers of operations invoked so far, so "when the
+operation of rank r had been invoked" is "later than r":
 
 *   A read is placed where its value was last the state; a refused compare-and-set where another value was.
 *   A write is placed where its value was the state anyway; it, or an append, also right before any write,

@@ -58,10 +58,13 @@ def text_shortcut(initial: str) -> Shortcut:
     """
 
     def judge(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
-        moves = text_moves(operations, initial)
-        if moves is None:
-            return otherwise(operations, check)
-        return look_for_order(moves, check, lambda: otherwise(operations, check))
+        try:
+            moves = text_moves(operations, initial)
+            if moves is None:
+                return otherwise(operations, check)
+            return look_for_order(moves, check, lambda: otherwise(operations, check))
+        except TypeError:  # what should be a text is none
+            return None
 
     def otherwise(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         return unique(operations, check) or stale_text(operations, initial)

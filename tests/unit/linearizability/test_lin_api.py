@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from itertools import count
 
@@ -220,3 +221,12 @@ def test_a_wrong_verb_is_an_error_of_the_caller():
     for model in (cas_register(0), counter(), fifo_queue()):
         with pytest.raises(ValueError, match="knows"):
             check_linearizable(model, [Operation(0, ("swap", 1, 2), None, 0, 1)])
+
+
+def test_an_answer_can_be_compared_printed_and_pickled():
+    """What there is to tell of a verdict belongs to it, whether it was asked for or not."""
+    operations = [write(1, 0, 1), read(2, 2, 3)]
+    one, other = (check_linearizable(register(0), operations) for _ in range(2))
+    assert one == other != check_linearizable(register(0), [operations[1]])
+    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301  # our own
+    assert "cannot be placed" in repr(one)

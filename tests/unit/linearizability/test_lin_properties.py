@@ -22,6 +22,7 @@ from kalam_props.checks.linearizability import (
     register,
     set_model,
 )
+from kalam_props.checks.linearizability.stale import stale_text, stale_value
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lin_oracle import histories, is_legal_order, some_order_is_legal, true_histories
@@ -180,6 +181,70 @@ def test_any_number_of_effects_allows_what_many_effects_allow(operations):
     resent = [attrs.evolve(o, at_most=None if o.input[0] == "write" else 1) for o in operations]
     legal = some_order_is_legal(register(0), resent, endless=4)
     assert check_linearizable(register(0), resent).verdict == ("holds" if legal else "violated")
+
+
+STORES = {"register": cas_register(0), "text": key_value()}
+
+
+def spoiled(random, operations):
+    """One answer is another, or one interval is shorter at its beginning."""
+    at = random.randrange(len(operations))
+    chosen = operations[at]
+    if chosen.input[0] == "read":
+        chosen = attrs.evolve(chosen, output=random.randrange(4))
+    elif chosen.input[0] == "get":
+        chosen = attrs.evolve(chosen, output=random.choice(["", "a", "b", "ab", "ba", "aa", "abc"]))
+    elif chosen.input[0] == "cas":
+        chosen = attrs.evolve(chosen, output=not chosen.output)
+    elif chosen.returned_ns is not None:
+        chosen = attrs.evolve(chosen, invoked_ns=random.randint(chosen.invoked_ns, chosen.returned_ns))
+    return [*operations[:at], chosen, *operations[at + 1 :]]
+
+
+def quick_means_agree(model, operations):
+    """What finds an order or a stale value without the search is right, if it says anything."""
+    legal = some_order_is_legal(model, operations)
+    settled = model.shortcut(operations, lambda: None)
+    assert settled is None or settled.verdict == ("holds" if legal else "violated")
+    stale = stale_text if model.init() == "" else stale_value
+    assert stale(operations, model.init()) is None or not legal
+    assert check_linearizable(model, operations).verdict == ("holds" if legal else "violated")
+
+
+@pytest.mark.parametrize("name", STORES)
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 2**48), shape=st.sampled_from([(5, 2), (7, 3), (8, 5), (9, 4)]))
+def test_one_wrong_answer_gets_the_verdict_of_trying_every_order(name, seed, shape):
+    """A correct store's history with few values, before and after something in it was changed."""
+    random, (size, concurrency) = Random(seed), shape
+    operations = store_history(random, STORES[name], size=size, concurrency=concurrency, lost=0.2)
+    quick_means_agree(STORES[name], operations)
+    quick_means_agree(STORES[name], spoiled(random, operations))
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_most_histories_need_no_search(name):
+    """Of histories with few values and few open at a time, nine in ten are settled at once."""
+    settled = [
+        STORES[name].shortcut(
+            store_history(Random(seed), STORES[name], size=60, concurrency=3, lost=0), lambda: None
+        )
+        for seed in range(100)
+    ]
+    assert sum(one is not None and one.verdict == "holds" for one in settled) >= 90
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", STORES)
+def test_wrong_answers_get_the_verdict_of_trying_every_order_all_night(name):
+    """The same with a hundred times as many."""
+    for seed in range(50_000):
+        random = Random(seed)
+        operations = store_history(
+            random, STORES[name], size=4 + seed % 5, concurrency=2 + seed % 4, lost=0.2
+        )
+        quick_means_agree(STORES[name], operations)
+        quick_means_agree(STORES[name], spoiled(random, operations))
 
 
 LONG = st.sampled_from([(20, 3), (20, 8), (60, 5), (60, 12)])
