@@ -2,7 +2,8 @@
 
 They are no reads: one may arrive late, so its content is held against the writes, never against the rows of
 that moment. What is asked: its write was invoked before; each write is told once; the writes of one row are
-told in their order; and a write that was told after a later one of the same table had been told is missed.
+told in their order; and a write that was never told, though a later one of the same table was, is missed.
+Rows that are there already when a subscription begins may come late as well, and then tell of a write too.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from kalam_props.checks.finding import Finding
 from kalam_props.checks.health import PATIENCE, disturbances
 from kalam_props.checks.world import canonical_row
 from kalam_props.checks.writes import Writes, Wrote
-from kalam_props.history.events import History, NetFault, Notify
+from kalam_props.history.events import CONNECTION_LOST, History, NetFault, Notify
 from kalam_props.history.operations import Subscribe, Txn, Unsubscribe
 
-REFERENCE = "reference"
-"""The target that promises every notification; KalamDB promises at most one."""
+REFERENCE = frozenset({"reference", "kalam_props-reference"})
+"""The target that promises every notification, as it calls itself; KalamDB promises at most one."""
 
 
 @frozen(eq=False)
@@ -37,12 +38,14 @@ class _Told:
 
 @frozen(eq=False)
 class _Subscription:
+    """`told`: changes with the writes behind them. `seen`: writes that were told in another way."""
+
     act: Act
     scope: int
     end: int
     over: bool
     told: list[_Told] = field(factory=list)
-    early: list[Wrote] = field(factory=list)
+    seen: list[Wrote] = field(factory=list)
 
 
 def judge_notifications(history: History, writes: Writes, acts: Sequence[Act]) -> list[Finding]:
@@ -55,6 +58,7 @@ def judge_notifications(history: History, writes: Writes, acts: Sequence[Act]) -
         findings += _twice(writes, subscription)
         findings += _out_of_order(writes, subscription)
         findings += _missed(history, writes, subscription, acts)
+        findings += _lost(history, subscription, acts)
     return findings
 
 
@@ -90,15 +94,12 @@ def _judge_event(writes: Writes, subscription: _Subscription, event: Notify) -> 
         )
         said += words.row(plain_row)
         candidates = _candidates(writes, cell, version, event.change)
-        if event.change == "initial":
-            since = writes.since(cell, world.version(row))
-            candidates = tuple(writes.of(cell)) if since is not None else ()
         begun = tuple(wrote for wrote in candidates if wrote.act.start <= event.t)
         if not candidates:
             findings.append(_unexplained(writes, subscription, event, cell, version, said))
         elif not begun:
             first = candidates[0].act
-            subscription.early.extend(candidates)
+            subscription.seen.extend(candidates)
             findings.append(
                 _finding(
                     writes,
@@ -109,7 +110,9 @@ def _judge_event(writes: Writes, subscription: _Subscription, event: Notify) -> 
                     f"{said}, before its write was invoked: {words.done(first)}.",
                 )
             )
-        elif event.change != "initial":
+        elif event.change == "initial":
+            subscription.seen.extend(begun)
+        else:
             subscription.told.append(_Told(event.t, event.change, cell, version, begun))
     return findings
 
@@ -125,6 +128,8 @@ def _candidates(writes: Writes, cell: int, version: int | None, change: str) -> 
         return tuple(wrote for wrote in writes.of(cell) if wrote.kind == "insert" and wrote.row == row)
     if row is None or version is None or writes.since(cell, version) is None:
         return ()
+    if change == "initial":
+        return tuple(writes.of(cell))
     return tuple(
         wrote
         for wrote in writes.of(cell)
@@ -152,8 +157,7 @@ def _unexplained(
     refused = [
         wrote.act
         for wrote in writes.refused(cell)
-        if wrote.act.start <= event.t
-        and (wrote.kind == event.change or (wrote.kind == "increment" and event.change == "update"))
+        if wrote.act.start <= event.t and _explains(writes, wrote, cell, version, event.change)
     ]
     if refused:
         sentence = f"{said}, which only a refused write explains: {words.listing(refused)}."
@@ -170,6 +174,13 @@ def _unexplained(
             return _finding(writes, "foreign-notification", subscription, cell, [theirs[0].act], sentence)
     sentence = f"{said}, and nobody ever wrote that."
     return _finding(writes, "foreign-notification", subscription, cell, [], sentence)
+
+
+def _explains(writes: Writes, wrote: Wrote, cell: int, version: int | None, change: str) -> bool:
+    """Whether a refused write, had it been done, can be what was told."""
+    if change == "initial":
+        return version is not None and writes.since_if_done(cell, version) is not None
+    return wrote.kind == change or (wrote.kind == "increment" and change == "update")
 
 
 def _twice(writes: Writes, subscription: _Subscription) -> list[Finding]:
@@ -230,7 +241,7 @@ def _missed(
     ):
         return []  # the connection was not there all the time
     told = {id(wrote) for one in subscription.told for wrote in one.writes}
-    told |= {id(wrote) for wrote in subscription.early}
+    told |= {id(wrote) for wrote in subscription.seen}
     sure = [one for one in subscription.told if len(one.writes) == 1]
     findings = []
     for cell, wrotes in writes.by_cell.items():
@@ -244,6 +255,26 @@ def _missed(
                 continue
             findings.append(_missed_one(history, writes, subscription, cell, wrote.act, sure))
     return findings
+
+
+def _lost(history: History, subscription: _Subscription, acts: Sequence[Act]) -> list[Finding]:
+    """A connection that ended by itself. Told, and held against nobody: its client may have ended it."""
+    down = disturbances(history.events, acts)
+    return [
+        Finding(
+            name="server-error",
+            witness=(subscription.act.i,),
+            words=f"The subscription #{subscription.act.i} ended by itself: {event.what}.",
+            table=getattr(subscription.act.op, "table", None),
+            user=subscription.act.user,
+            certain=False,
+        )
+        for event in history.events
+        if isinstance(event, NetFault)
+        and event.of == subscription.act.i
+        and event.what.startswith(CONNECTION_LOST)
+        and not any(first <= event.t for first, _ in down)
+    ]
 
 
 def _missed_one(
@@ -262,7 +293,7 @@ def _missed_one(
         sentence += f", though it was told of the later {words.done(overtaken.writes[0].act)}"
     else:
         sentence += f", in {(subscription.end - end) / 1e9:.3f} s"
-    promised = history.header.target.name == REFERENCE
+    promised = history.header.target.name in REFERENCE
     proven = overtaken is not None or subscription.end - end >= PATIENCE
     return _finding(
         writes, "missed-notification", subscription, cell, acts, sentence + ".", certain=promised and proven

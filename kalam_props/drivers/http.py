@@ -14,8 +14,10 @@ import httpx
 from attrs import define, field, frozen
 
 from kalam_props.drivers import outcome, replies
+from kalam_props.drivers.feed import Feed, Tell
 from kalam_props.drivers.login import login
 from kalam_props.drivers.protocol import Credential, Reply
+from kalam_props.drivers.websocket import WebSocketSource
 from kalam_props.errors import TargetError
 from kalam_props.history.events import Product
 
@@ -47,16 +49,24 @@ class HttpDriver:
             TargetError: the login failed.
 
         """
-        token = credential.token
-        if token is None:
-            token = login(url, credential.user, credential.password or "")
-        return HttpConnection(url, token)
+        return HttpConnection(url, _token(credential, url))
+
+    @property
+    def can_subscribe(self) -> bool:
+        return True
+
+    def subscribe(self, credential: Credential, sql: str, *, url: str, tell: Tell) -> Feed:
+        return Feed(WebSocketSource(url, _token(credential, url), sql), tell)
 
     def as_sent(self, sql: str) -> str:
         return sql
 
     def close(self) -> None:
         """Nothing to end: connections own their sockets."""
+
+
+def _token(credential: Credential, url: str) -> str:
+    return credential.token or login(url, credential.user, credential.password or "")
 
 
 @define

@@ -9,6 +9,8 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from kalam_props.drivers import outcome, program, replies
+from kalam_props.drivers.feed import Feed, Tell
+from kalam_props.drivers.follow import follow
 from kalam_props.drivers.literals import MAX_ARGUMENT_BYTES
 from kalam_props.drivers.program import Program
 from kalam_props.drivers.protocol import Connection, Credential, Reply
@@ -37,6 +39,13 @@ class ProcessDriver:
     def connect(self, credential: Credential, *, url: str) -> Connection:
         config = program.new_config(self.home)
         return ProcessConnection(self.program, config, self.program.arguments(credential, url, config))
+
+    @property
+    def can_subscribe(self) -> bool:
+        return "--subscribe" in self.program.flags
+
+    def subscribe(self, credential: Credential, sql: str, *, url: str, tell: Tell) -> Feed:
+        return Feed(follow(self.program, self.home, credential, url, sql), tell)
 
     def as_sent(self, sql: str) -> str:
         return sql

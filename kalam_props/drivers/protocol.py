@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
 from kalam_props.history.events import Error, Product
 from kalam_props.history.operations import Row
+
+if TYPE_CHECKING:
+    from kalam_props.drivers.feed import Feed, Tell
 
 
 @frozen
@@ -80,6 +83,18 @@ class Driver(Protocol):
     def client(self) -> Product: ...
 
     def connect(self, credential: Credential, *, url: str) -> Connection: ...
+
+    @property
+    def can_subscribe(self) -> bool: ...
+
+    def subscribe(self, credential: Credential, sql: str, *, url: str, tell: Tell) -> Feed:
+        """Ask to be told of the rows of a SELECT and of their changes; `tell` is, by another thread.
+
+        Raises:
+            TargetError: the client cannot be started, or cannot subscribe.
+
+        """
+        ...
 
     def as_sent(self, sql: str) -> str:
         """The SQL that the server will be sent for `sql`, but for outer spaces and a last semicolon."""

@@ -21,6 +21,8 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from kalam_props.drivers import outcome, program, replies
+from kalam_props.drivers.feed import Feed, Tell
+from kalam_props.drivers.follow import follow
 from kalam_props.drivers.literals import one_line
 from kalam_props.drivers.process import server_error
 from kalam_props.drivers.program import Program
@@ -57,6 +59,13 @@ class SessionDriver:
 
         """
         return _open_session(self.program, self.home, credential, url)
+
+    @property
+    def can_subscribe(self) -> bool:
+        return "--subscribe" in self.program.flags
+
+    def subscribe(self, credential: Credential, sql: str, *, url: str, tell: Tell) -> Feed:
+        return Feed(follow(self.program, self.home, credential, url, sql), tell)
 
     def as_sent(self, sql: str) -> str:
         return one_line(sql)

@@ -6,9 +6,10 @@ its limit, and an answer of as many rows as that is not complete.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -28,6 +29,7 @@ from kalam_props.history.operations import (
     Insert,
     Operation,
     Row,
+    Scalar,
     Select,
     Txn,
     Update,
@@ -84,6 +86,31 @@ def execute_as(text: str, user: str, form: ExecuteAs = "EXECUTE AS USER") -> str
         statement if statement in ("BEGIN", "COMMIT", "ROLLBACK") else f"{form} {literal(user)} ({statement})"
         for statement in statements(text)
     )
+
+
+def subscription(table: str, definition: TableDef) -> str:
+    """What a subscriber asks for: every row, with the columns that the table had when it was created."""
+    return f"SELECT {', '.join(definition.column_names)} FROM {table}"
+
+
+def row_of(named: Mapping[str, Any], definition: TableDef) -> Row:
+    """A row that a subscriber is told of, by columns; one that is not named holds NULL."""
+    return tuple(_told(named.get(name), type_) for name, type_ in definition.columns)
+
+
+def _told(value: Any, type_: str) -> Scalar:
+    """Integers as ints, whatever the server prints; what has parts as JSON text."""
+    if isinstance(value, str) and type_.upper() in _INTEGERS:
+        try:
+            return int(value)
+        except ValueError:
+            return value
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    return value  # type: ignore[no-any-return]  # a JSON scalar
+
+
+_INTEGERS = frozenset({"BIGINT", "INT", "INTEGER", "SMALLINT"})
 
 
 def _table_names(op: Operation) -> set[str]:

@@ -19,10 +19,10 @@ from kalam_props.execution.releases import Hot, Placed, resolve
 from kalam_props.execution.session import SessionClient
 from kalam_props.gate.handle import ArmedRound, Gate
 from kalam_props.gate.plan import Planned, WireRecord
-from kalam_props.history.operations import AwaitFlush, Kill, Pause, Restart
+from kalam_props.history.operations import AwaitFlush, Kill, Pause, Restart, Subscribe, Unsubscribe
 from kalam_props.programs.model import Step
 
-WAITS = (AwaitFlush, Pause, Restart, Kill)
+WAITS = (AwaitFlush, Pause, Restart, Kill, Subscribe, Unsubscribe)
 """Operations that are no request of the session's client."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kalam_props.drivers import sql
-from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select
+from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select, Txn
 from kalam_props.programs.model import Program, Round, Step, user_of
 
 
@@ -17,6 +17,30 @@ def closing(program: Program) -> tuple[Round, ...]:
             scan = _whole_table(program, name, user)
             rounds.append(Round({f"{user}/1": (*scan, *scan, Step(Count(name)))}))
     return tuple(rounds)
+
+
+def fence(program: Program, table: str, user: str, number: int) -> Insert:
+    """An insert of a user with a key that the program never used: it is told after all that came before.
+
+    `number`: from 1, another one for each fence of an execution.
+    """
+    definition = program.tables[table]
+    used = (
+        row[definition.key_index]
+        for round_ in program.rounds
+        for lane in round_.lanes.values()
+        for step in lane
+        for op in (step.op.ops if isinstance(step.op, Txn) else (step.op,))
+        if isinstance(op, Insert) and op.table == table
+        for row in op.rows
+    )
+    key = max((key for key in used if isinstance(key, int)), default=0) + number
+    text = f"fence {number} of {user}"
+    values = {
+        column: text if type_ == "TEXT" else key if column == definition.key else None
+        for column, type_ in definition.columns
+    }
+    return Insert(table, (tuple(values.values()),))
 
 
 def _whole_table(program: Program, name: str, user: str) -> tuple[Step, ...]:

@@ -158,6 +158,7 @@ def _features(workspace: Workspace) -> list[Finding]:
         *(
             Finding(feature, "missing", words, _ADVICE.get(feature, "it is not tested"))
             for feature, words in sorted(can.lacks.items())
+            if feature != "subscriptions"  # has a line of its own
         ),
     ]
 
@@ -209,7 +210,9 @@ def _flushed_after(
 
 
 def _subscriptions(workspace: Workspace, client: program.Program | None) -> Finding:
-    """Whether the client's `--subscribe` is answered."""
+    """Whether programs can subscribe, and whether the client's `--subscribe` is answered."""
+    if lack := workspace.capabilities.lacks.get("subscriptions"):
+        return Finding("subscriptions", "missing", lack, "it is not tested")
     if client is None or not {"--subscribe", "--subscription-timeout"} <= client.flags:
         return Finding("subscriptions", "missing", "no client that can subscribe")
     table = "doctor_live"

@@ -19,11 +19,12 @@ from kalam_props.errors import CancelledError, UsageError
 from kalam_props.execution import flushes
 from kalam_props.execution.aim import Aim
 from kalam_props.execution.arming import NOTHING_ARMED, Announced, Armed, are_requests, arm, segments
-from kalam_props.execution.closing import closing
+from kalam_props.execution.closing import closing, fence
 from kalam_props.execution.outage import bring_down
 from kalam_props.execution.releases import Hot
 from kalam_props.execution.session import SessionClient, open_session
 from kalam_props.execution.settle import Settled, settle
+from kalam_props.execution.subscriptions import GIVE_UP_S, LIVE_S, QUIET_S, Subscriptions
 from kalam_props.history.events import (
     JOB_HANGS,
     Error,
@@ -44,7 +45,9 @@ from kalam_props.history.operations import (
     Operation,
     Pause,
     Restart,
+    Subscribe,
     Txn,
+    Unsubscribe,
 )
 from kalam_props.history.reader import read_history
 from kalam_props.history.writer import HistoryWriter
@@ -100,6 +103,7 @@ def execute(
 
     After the program's rounds come the closing ones: `await-flush`, then for every user two scans and a
     count. What is absent there is lost for good; what was absent earlier and is there now was transient.
+    Subscriptions go on until they were told of everything, or surely will not be.
 
     Raises:
         SetupRefusedError: a table was refused; never a finding.
@@ -115,6 +119,7 @@ def execute(
             try:
                 for round_ in (*program.rounds, *closing(program)):
                     run.round(round_)
+                run.await_notifications(program)
                 run.record_flushes()
             finally:
                 run.leave()
@@ -165,8 +170,11 @@ class _Run:
     lock: threading.Lock = field(factory=threading.Lock)
     broken: threading.Event = field(factory=threading.Event)
     going_down: threading.Event = field(factory=threading.Event)
+    subscriptions: Subscriptions = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        target = self.target
+        self.subscriptions = Subscriptions(self.writer, target.driver, target.url, target.gate)
         self.wall_offset_ns = time.time_ns() - self.writer.now()
 
     @property
@@ -258,6 +266,9 @@ class _Run:
 
     def wait(self, client: SessionClient, op: Operation) -> None:
         """An operation that is no request: invocation on disk, wait, end on disk."""
+        if isinstance(op, Subscribe):
+            self.subscribe(client, op)
+            return
         invoked = self.invoke(client, op, self.limits.operation_s)
         error: Error | None = None
         if isinstance(op, Pause):
@@ -266,10 +277,45 @@ class _Run:
             error = self.await_flush(op.table)
         elif isinstance(op, (Restart, Kill)):
             error = self.restart(op)
+        elif isinstance(op, Unsubscribe):
+            self.subscriptions.close(user_of(client.name), op.table)
         if error is None:
             self.writer.ok(invoked)
         else:
             self.writer.info(invoked, error)
+
+    def subscribe(self, client: SessionClient, op: Subscribe) -> None:
+        """Until it is live; what it is told from then on goes to the history by itself."""
+        if self.workspace.identity.mode == "execute-as" and not self.by_root(op):
+            raise UsageError(
+                "a program with subscribe needs users with a login of their own, since nobody can subscribe "
+                "for another; --driver http has them where the client's program does not let them in"
+            )
+        user, table, credential = user_of(client.name), self.table(op), self.credential(client, op)
+        invoked = self.invoke(client, op, LIVE_S)
+        reply = self.subscriptions.open(
+            invoked, user, op.table, table.definition, credential, table.qualified
+        )
+        if reply.error is None:
+            self.writer.ok(invoked)
+            self.subscriptions.is_live(invoked)
+        elif reply.done is False:
+            self.writer.fail(invoked, reply.error)
+        else:
+            self.writer.info(invoked, reply.error)
+        if reply.error is not None:
+            self.notice_death()
+
+    def await_notifications(self, program: Program) -> None:
+        """Wait until every subscription was told of all that it can expect, or of a fence behind it."""
+        give_up = time.monotonic() + GIVE_UP_S
+        number = 0
+        while not self.subscriptions.await_told(QUIET_S) and time.monotonic() < give_up:
+            for live in self.subscriptions.behind():
+                number += 1
+                op = fence(program, live.table, live.user, number)
+                self.subscriptions.fence(live.user, op)
+                self.round(Round({f"{live.user}/1": (Step(op),)}))
 
     def requests(self, client: SessionClient, segment: Sequence[Step], armed: Armed) -> None:
         for index, step in enumerate(segment):
@@ -282,11 +328,14 @@ class _Run:
         stalled = announced is not None and step.net is not None and step.net.stall
         deadline_s = self.limits.stalled_s if stalled else self.limits.operation_s
         release = None if announced is None else announced.placed.release
+        began = self.writer.now()
         invoked = self.invoke(client, op, deadline_s, release)
         process = client.process
         reply = client.execute(text, credential, deadline_s)
         settled = settle(reply, None if announced is None else announced.collect())
-        self.record(invoked, op, reply, settled)
+        answer = self.record(invoked, op, reply, settled)
+        if answer is not None and settled.attempts == 1:
+            self.subscriptions.answered(user_of(client.name), op, answer.affected, began)
         if settled.spent:
             client.begin_again()
         if settled.error is not None:
@@ -319,10 +368,12 @@ class _Run:
             raise UsageError(f"{op!r} cannot be run: this target's programs have no such operation")
         return table
 
-    def record(self, invoked: int, op: Operation, reply: Reply, settled: Settled) -> None:
+    def record(self, invoked: int, op: Operation, reply: Reply, settled: Settled) -> sql.Answer | None:
+        """How a request ended, on disk; what it was answered, if it was."""
         wire = self.on_our_clock(settled.wire)
         if settled.net is not None:
             self.writer.net(invoked, settled.net)
+        answer = None
         if settled.error is None:
             job = flushes.job_of(reply) if isinstance(op, Flush) else None
             answer = sql.interpret(op, reply, self.table(op).shape)
@@ -338,7 +389,7 @@ class _Run:
             )
         elif settled.outcome == "fail":
             self.writer.fail(invoked, settled.error, wire=wire, attempts=settled.attempts)
-            return
+            return None
         else:
             self.writer.info(invoked, settled.error, wire=wire, attempts=settled.attempts)
         if isinstance(op, WRITES):
@@ -347,6 +398,7 @@ class _Run:
                     name = str(getattr(inner, "table", ""))
                     versions = len(inner.rows) if isinstance(inner, Insert) else 1
                     self.unflushed[name] = self.unflushed.get(name, 0) + versions
+        return answer
 
     def on_our_clock(self, wire: Interval | None) -> Interval | None:
         if wire is None:
@@ -377,6 +429,8 @@ class _Run:
 
     def restart(self, op: Restart | Kill) -> Error | None:
         self.going_down.set()
+        if isinstance(op, Restart):  # a server that is told to stop waits for connections that are open
+            self.subscriptions.close_all()
         error = bring_down(op, self.workspace, self.writer, self.rest)
         self.going_down.clear()
         return error
@@ -416,9 +470,11 @@ class _Run:
 
     def close(self) -> None:
         """End every connection; a session that goes on opens new ones."""
+        self.subscriptions.close_all()
         for client in list(self.sessions.values()):
             client.close()
 
     def leave(self) -> None:
+        self.subscriptions.close_all()
         for client in self.sessions.values():
             client.leave()

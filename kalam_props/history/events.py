@@ -34,6 +34,9 @@ JOB_HANGS = "job-hangs"
 NOT_RECOVERED = "not-recovered"
 """Server code of a restart or kill after which the server was healthy, but something did not work."""
 
+CONNECTION_LOST = "connection-lost"
+"""How `what` of a network event begins that tells of a subscription which ended without our doing."""
+
 Interval: TypeAlias = tuple[int, int | None]
 """Nanoseconds from the run's start, both ends included; None: not yet, or never seen."""
 
@@ -178,7 +181,7 @@ class ServerEvent:
 
 @frozen
 class NetFault:
-    """What we did to the network for the operation `of`; never held against the server."""
+    """What we did, or what happened, to the network for the operation `of`; never held against the server."""
 
     i: int
     t: int
@@ -226,6 +229,7 @@ class History:
 
 
 __all__ = [
+    "CONNECTION_LOST",
     "EVENT_NAMES",
     "FORMAT",
     "JOB_HANGS",

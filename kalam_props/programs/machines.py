@@ -22,7 +22,9 @@ from kalam_props.history.operations import (
     Pause,
     Restart,
     Select,
+    Subscribe,
     Txn,
+    Unsubscribe,
     Update,
 )
 from kalam_props.programs import payloads
@@ -464,9 +466,47 @@ class Transactions(Inserts, Reads, Flushes, Races):
                 self.hot += len(ops)
 
 
+class Notifications(Inserts, Writes, Flushes, Races):
+    """Users watch the table while rows come, change, go and are flushed.
+
+    Each is told of every change of its own rows, once, those of one row in their order, and of nobody else's.
+    """
+
+    needs = frozenset({"subscriptions"})
+    max_users = 2
+    max_watched: ClassVar[int] = 3
+    race_kinds = ("insert", "update", "increment", "delete", "insert", "reinsert")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched = 0
+
+    def watch(self, session: int, *, join: bool) -> None:
+        """One more subscription, of which each is a client of its own."""
+        if self.watched < self.max_watched:
+            self.watched += 1
+            self.add(Subscribe(TABLE), session, join=join)
+
+    @rule(session=SESSIONS, join=JOINS)
+    def subscribe(self, session: int, join: bool) -> None:  # noqa: FBT001
+        self.watch(session, join=join)
+
+    @rule(session=SESSIONS, actions=st.lists(ACTIONS, min_size=2, max_size=6))
+    def watch_a_race(self, session: int, actions: list[Action]) -> None:
+        """A subscription, then changes of several sessions at once."""
+        self.watch(session, join=False)
+        self.race(actions, "none")
+
+    @rule(session=SESSIONS, rarely=st.integers(0, 3))
+    def unsubscribe(self, session: int, rarely: int) -> None:
+        if self.watched and rarely == 3:
+            self.add(Unsubscribe(TABLE), session, join=False)
+
+
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "meetings": Meetings,
+        "notifications": Notifications,
         "flush-races": FlushRaces,
         "exact-counts": ExactCounts,
         "isolation": Isolation,

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable
 from attrs import frozen
 
 from kalam_props.history.events import (
+    CONNECTION_LOST,
     Completion,
     Event,
     Fail,
@@ -149,7 +150,8 @@ def _remark(event: Event, invokes: dict[int, Invoke], first: int, last: int) -> 
     if isinstance(event, ServerEvent) and first <= event.t <= last:
         return f"server {event.what}" + (f": {event.message}" if event.message else "")
     if isinstance(event, NetFault) and event.of in invokes:
-        return f"we did to #{event.of}: {event.what}"
+        by_itself = event.what.startswith(CONNECTION_LOST)
+        return f"#{event.of}: {event.what}" if by_itself else f"we did to #{event.of}: {event.what}"
     return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from kalam_props.drivers.http import HttpDriver
 from kalam_props.drivers.protocol import Reply
 from kalam_props.drivers.sql import ExecuteAs, execute_as
 from kalam_props.errors import SetupRefusedError
@@ -25,6 +26,7 @@ Feature: TypeAlias = Literal[
     "transactions",
     "add-column",
     "shared-tables",
+    "subscriptions",
     "crash",
 ]
 """What machines may need. `jobs`: flushes can be seen; `crash`: the server is ours to stop and kill."""
@@ -52,6 +54,13 @@ class Capabilities:
     has: frozenset[Feature] = frozenset()
     lacks: dict[str, str] = field(factory=dict)
 
+    def without(self, feature: Feature, why: str) -> Capabilities:
+        """The same, but for a feature."""
+        return evolve(self, has=self.has - {feature}, lacks={**self.lacks, feature: why})
+
+
+SUBSCRIBE_S = 10.0
+"""How long a subscription may take to be acknowledged."""
 
 ROW_TRIES = 5
 """Rows that are inserted to see one."""
@@ -159,9 +168,24 @@ def _lacks(
         words = next(filter(None, (_refusal(target.ask(statement)) for statement in statements)), "")
         if words:
             lacks[feature] = words
+    if words := _refused_subscription(target, table):
+        lacks["subscriptions"] = words
     if target.managed is None:
         lacks["crash"] = "the server is not ours to stop; --kalamdb-server PATH starts one"
     return lacks
+
+
+def _refused_subscription(target: Target, table: str) -> str:
+    """Why nobody can watch a table here; empty when root can, over the server's WebSocket."""
+    if not target.driver.can_subscribe:
+        return f"{target.driver.client.name} has no --subscribe"
+    feed = HttpDriver().subscribe(
+        target.root, f"SELECT * FROM {table}", url=target.url, tell=lambda _notice: None
+    )
+    try:
+        return _refusal(feed.await_live(SUBSCRIBE_S))
+    finally:
+        feed.close()
 
 
 def _refusal(reply: Reply) -> str:

@@ -135,6 +135,9 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
     except BaseException:
         remove(target, namespace, [probe_user])
         raise
+    if identity.mode == "execute-as":
+        why = "nobody can subscribe for another, and users act by EXECUTE AS here"
+        capabilities = capabilities.without("subscriptions", why)
     target.ask(f"DROP USER '{probe_user}'")
     return Workspace(target, identity, namespace, journal, capabilities)
 
