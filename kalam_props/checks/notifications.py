@@ -1,8 +1,8 @@
 """Live notifications: foreign, twice, out of order, missed.
 
 They are no reads: one may arrive late, so its content is held against the writes, never against the rows of
-that moment. What is asked: its write was invoked before; each write is told once; the writes of one row are
-told in their order; and a write that was never told, though a later one of the same table was, is missed.
+that moment. What is asked: its write was invoked before; each write is told once; writes are told in their
+order, also those of several rows; and a write that was never told, though a later one was, is missed.
 Rows that are there already when a subscription begins may come late as well, and then tell of a write too.
 """
 
@@ -205,13 +205,17 @@ def _twice(writes: Writes, subscription: _Subscription) -> list[Finding]:
 
 
 def _out_of_order(writes: Writes, subscription: _Subscription) -> list[Finding]:
-    """Two writes of one row, the second begun after the first was over, told the other way round."""
-    latest: dict[int, _Told] = {}
+    """Two writes, the second begun after the first was over, told the other way round.
+
+    Of any rows of the table: what KalamDB documents is order for one user and table.
+    """
+    before: _Told | None = None
+    told_already: set[int] = set()
     findings = []
     for told in subscription.told:
-        if len(told.writes) != 1:
+        if len(told.writes) != 1 or id(told.writes[0]) in told_already:
             continue
-        before = latest.get(told.cell)
+        told_already.add(id(told.writes[0]))
         act = told.writes[0].act
         if before is not None and act.end is not None and act.end < before.writes[0].act.start:
             sentence = (
@@ -224,7 +228,7 @@ def _out_of_order(writes: Writes, subscription: _Subscription) -> list[Finding]:
                 _finding(writes, "reordered-notification", subscription, told.cell, acts, sentence)
             )
         if before is None or act.start > before.writes[0].act.start:
-            latest[told.cell] = told
+            before = told
     return findings
 
 

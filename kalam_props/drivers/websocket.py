@@ -37,7 +37,7 @@ class WebSocketSource:
 
     def messages(self) -> Iterator[Message]:
         try:
-            connection = connect(
+            with connect(
                 self.url.replace("http", "ws", 1) + _PATH,
                 open_timeout=_OPEN_S,
                 close_timeout=_CLOSE_S,
@@ -46,19 +46,12 @@ class WebSocketSource:
                 max_size=None,
                 compression=None,
                 proxy=None,
-            )
-        except (OSError, InvalidHandshake) as error:
+            ) as connection:
+                self._connection = connection
+                if not self._closed:  # while it was being opened
+                    yield from self._talk(connection)
+        except (ConnectionClosed, InvalidHandshake, OSError) as error:
             self._words = str(error) or type(error).__name__
-            return
-        self._connection = connection
-        if self._closed:  # while it was being opened
-            connection.close()
-        try:
-            yield from self._talk(connection)
-        except (ConnectionClosed, OSError) as error:
-            self._words = str(error) or type(error).__name__
-        finally:
-            connection.close()
 
     def _talk(self, connection: ClientConnection) -> Iterator[Message]:
         protocol = {"serialization": "json", "compression": "none"}

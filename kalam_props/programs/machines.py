@@ -466,7 +466,7 @@ class Transactions(Inserts, Reads, Flushes, Races):
                 self.hot += len(ops)
 
 
-class Notifications(Inserts, Writes, Flushes, Races):
+class Notifications(Inserts, Writes, Flushes, Races, Contention):
     """Users watch the table while rows come, change, go and are flushed.
 
     Each is told of every change of its own rows, once, those of one row in their order, and of nobody else's.
@@ -476,6 +476,8 @@ class Notifications(Inserts, Writes, Flushes, Races):
     max_users = 2
     max_watched: ClassVar[int] = 3
     race_kinds = ("insert", "update", "increment", "delete", "insert", "reinsert")
+    # What an increment made of a row does not say which one did.
+    contender_kinds = ("update", "update", "delete", "update", "insert")
 
     def __init__(self) -> None:
         super().__init__()
@@ -496,6 +498,15 @@ class Notifications(Inserts, Writes, Flushes, Races):
         """A subscription, then changes of several sessions at once."""
         self.watch(session, join=False)
         self.race(actions, "none")
+
+    @rule(user=SESSIONS, key=KEYS, meetings=MEETINGS)
+    def watch_a_row(self, user: int, key: int, meetings: list[tuple[int, int]]) -> None:
+        """A subscription, a row, then changes of that row by several sessions, one close upon another."""
+        index = user % self.user_count
+        self.watch(index, join=False)
+        if not self.model(self.session(index)).live:
+            self.insert(index, Size(0, 1))
+        self.contend(index, key, meetings)
 
     @rule(session=SESSIONS, rarely=st.integers(0, 3))
     def unsubscribe(self, session: int, rarely: int) -> None:
