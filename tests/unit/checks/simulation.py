@@ -122,7 +122,26 @@ def _operation(random: Random, n: int, keys: int, only: tuple[str, ...] | None) 
     return {"select": Select, "count": Count, "flush": Flush}[kind](table)
 
 
-def _run(random: Random, plan: list[dict]) -> list[Done]:
+def changes(
+    random: Random,
+    *,
+    operations: int,
+    processes: int,
+    keys: int,
+    users: int,
+    lost_answers: float,
+    only: tuple[str, ...],
+) -> tuple[list[Done], list[tuple]]:
+    """The operations of a correct store, and every change of a row in the order in which they took effect.
+
+    A change: its instant, the user (None in a shared table), what it is, the new row, the old one.
+    """
+    log: list[tuple] = []
+    plan = _plan(random, operations, processes, keys, users, lost_answers, only)
+    return _run(random, plan, log), log
+
+
+def _run(random: Random, plan: list[dict], log: list[tuple] | None = None) -> list[Done]:
     """Let every statement take effect at its instant, in order of instants, and give the answers."""
     tables: dict[tuple, dict] = {}
     ties = [random.random() for _ in plan]  # who is first at one instant; statements keep their order
@@ -132,15 +151,27 @@ def _run(random: Random, plan: list[dict]) -> list[Done]:
         for statement, point in enumerate(entry["points"])
     )
     answers: dict[int, dict] = {number: {} for number in range(len(plan))}
-    for _, _, number, statement in effects:
+    for point, _, number, statement in effects:
         entry = plan[number]
         op = entry["op"]
         table = op.ops[0].table if isinstance(op, Txn) else op.table
         user = entry["p"].split("/")[0] if table == "t" else None
         rows = tables.setdefault((table, user), {})
         if not answers[number].get("refused"):
+            before = dict(rows)
             _effect(random, op, statement, rows, answers[number])
+            if log is not None:
+                log += [(point, user, *change) for change in _difference(before, rows)]
     return [_done(random, entry, answers[number]) for number, entry in enumerate(plan)]
+
+
+def _difference(before: dict, after: dict) -> list[tuple]:
+    gone = [("delete", None, row) for key, row in before.items() if key not in after]
+    new = [("insert", row, None) for key, row in after.items() if key not in before]
+    other = [
+        ("update", row, before[key]) for key, row in after.items() if key in before and before[key] != row
+    ]
+    return gone + new + other
 
 
 def _effect(random: Random, op: Operation, statement: int, rows: dict, answer: dict) -> None:

@@ -80,7 +80,11 @@ def test_the_script_sees_what_a_subscriber_was_told_wrongly(fault, anomaly, tmp_
         found = next(one for one in judge(recorded).anomalies if one.name == anomaly)
         text = shell_script(program, found, recorded, reproduced=(1, 1), found_on="the reference server")
         done = run_script(text, tmp_path, workspace.target)
-        users = workspace.target.ask("SELECT user_id FROM system.users WHERE deleted_at IS NULL LIMIT 99").results[0].rows
+        users = (
+            workspace.target.ask("SELECT user_id FROM system.users WHERE deleted_at IS NULL LIMIT 99")
+            .results[0]
+            .rows
+        )
     assert (done.returncode, done.stderr) == (1, ""), done
     assert f"saw {anomaly} at try 1" in done.stdout
     assert not [user for (user,) in users if user.startswith("kp_repro")]
