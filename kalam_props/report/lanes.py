@@ -10,7 +10,7 @@ time (ms)   u0/1                      u0/2
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from attrs import frozen
 
@@ -20,6 +20,7 @@ from kalam_props.history.events import (
     Event,
     Fail,
     FlushRun,
+    Header,
     History,
     Info,
     Interval,
@@ -29,11 +30,11 @@ from kalam_props.history.events import (
     Ok,
     ServerEvent,
 )
-from kalam_props.history.operations import Row
+from kalam_props.history.operations import Insert, Operation, Row, Scalar
 from kalam_props.report.programs import describe_operation
 
 _WIDE = 44
-_KEYS = 6
+_SHOWN_KEYS = 6
 
 
 @frozen
@@ -52,7 +53,7 @@ def lanes(history: History, witness: Collection[int]) -> str:
 
     Flushes, restarts and network faults between the first and the last of these operations are told as well.
     """
-    lines = _lines(history.events, set(witness))
+    lines = _lines(history, set(witness))
     if not lines:
         return "(no operations)"
     processes = list(dict.fromkeys(line.lane for line in lines if line.lane is not None))
@@ -71,8 +72,8 @@ def lanes(history: History, witness: Collection[int]) -> str:
     return "\n".join(rows)
 
 
-def _lines(events: Iterable[Event], witness: set[int]) -> list[_Line]:
-    events = list(events)
+def _lines(history: History, witness: set[int]) -> list[_Line]:
+    events = history.events
     invokes = {event.i: event for event in events if isinstance(event, Invoke) and event.i in witness}
     if not invokes:
         return []
@@ -85,13 +86,29 @@ def _lines(events: Iterable[Event], witness: set[int]) -> list[_Line]:
             lines.append(_Line(event.t, event.p, text, opens=1))
         elif isinstance(event, (Ok, Fail, Info)) and event.of in invokes:
             lines.append(_Line(event.t, invokes[event.of].p, answer_words(event), opens=-1))
-        elif isinstance(event, Notify) and event.of in invokes:
+        elif isinstance(event, Notify) and event.of in invokes and _is_about(event, invokes, history.header):
             lines.append(_Line(event.t, invokes[event.of].p, f"told: {event.change} {_told(event)}"))
         else:
             remark = _remark(event, invokes, first, last)
             if remark is not None:
                 lines.append(_Line(event.t, None, remark))
     return sorted(lines, key=lambda line: line.t)
+
+
+def _is_about(event: Notify, invokes: dict[int, Invoke], header: Header) -> bool:
+    """Whether a notification is about a row of one of these writes; without any, all are."""
+    watched = invokes[event.of].op
+    shape = header.tables[str(getattr(watched, "table", ""))]
+    keys = {key for invoke in invokes.values() for key in _keys(invoke.op, shape.key_index)}
+    rows = (*(event.rows or ()), *(event.old or ()))
+    return not keys or any(row[shape.key_index] in keys for row in rows)
+
+
+def _keys(op: Operation, key_index: int) -> list[Scalar]:
+    if isinstance(op, Insert):
+        return [row[key_index] for row in op.rows]
+    key = getattr(op, "key", None)
+    return [] if key is None else [key]
 
 
 def _starts(invokes: dict[int, Invoke]) -> list[int]:
@@ -132,8 +149,8 @@ def _rows(rows: tuple[Row, ...]) -> str:
         return "0 rows"
     if len(rows) == 1:
         return f"1 row: ({', '.join(map(repr, rows[0]))})"
-    shown = ", ".join(repr(row[0]) for row in rows[:_KEYS])
-    return f"{len(rows)} rows: {shown}{', …' if len(rows) > _KEYS else ''}"
+    shown = ", ".join(repr(row[0]) for row in rows[:_SHOWN_KEYS])
+    return f"{len(rows)} rows: {shown}{', …' if len(rows) > _SHOWN_KEYS else ''}"
 
 
 def _told(event: Notify) -> str:

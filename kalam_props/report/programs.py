@@ -14,6 +14,7 @@ from kalam_props.history.operations import (
     Operation,
     Scalar,
     Select,
+    Subscribe,
     Txn,
     Update,
     kind,
@@ -32,7 +33,11 @@ def describe_program(program: Program) -> str:
     lines.append("     " + "  ".join(session.ljust(width) for session, width in header).rstrip())
     for number, round_ in enumerate(program.rounds, 1):
         lines.extend(_describe_round(number, round_, sessions, widths))
-    lines.append("   then: wait for flushes; every user scans twice and counts")
+    watched = any(
+        isinstance(s.op, Subscribe) for r in program.rounds for lane in r.lanes.values() for s in lane
+    )
+    told = "; subscribers are told of everything" if watched else ""
+    lines.append(f"   then: wait for flushes; every user scans twice and counts{told}")
     return "\n".join(lines)
 
 

@@ -25,9 +25,6 @@ CI_FAULTS = (
 OUTAGES = ("not-durable", "hot-not-replayed", "flush-replayed")
 """Need a kill or a restart: `test_outage_faults_are_found` has them, with the machine that draws it."""
 
-NOT_EXECUTED = tuple(name for name in FAULTS if "notification" in name)
-"""Need a subscription, and programs with one can't be run yet."""
-
 
 def in_ci(names, faults):
     """Faults as parameters: all, with those outside of CI marked."""
@@ -58,9 +55,7 @@ def hunt_for(fault: str, folder: Path):
         return finding, replay(lab, finding.seed_file, until_confident=True)
 
 
-@pytest.mark.parametrize(
-    "fault", in_ci(CI_FAULTS, [name for name in FAULTS if name not in (*OUTAGES, *NOT_EXECUTED)])
-)
+@pytest.mark.parametrize("fault", in_ci(CI_FAULTS, [name for name in FAULTS if name not in OUTAGES]))
 def test_a_fault_is_found_shrunk_and_replayed(fault, tmp_path):
     """At most twice the smallest program; FAILED with the fault on, FIXED with it off."""
     finding, with_fault = hunt_for(fault, tmp_path)
@@ -76,10 +71,7 @@ def test_a_fault_is_found_shrunk_and_replayed(fault, tmp_path):
 
 @pytest.mark.parametrize(
     "fault",
-    in_ci(
-        (*CI_FAULTS, "foreign-flush", "lost-on-flush", "flush-replayed"),
-        [n for n in FAULTS if n not in NOT_EXECUTED],
-    ),
+    in_ci((*CI_FAULTS, "foreign-flush", "lost-on-flush", "flush-replayed", "missed-notification"), FAULTS),
 )
 def test_the_program_written_by_hand_shows_the_fault(fault, tmp_path):
     """The yardstick is honest: in at most 60 runs it shows the fault, and nothing that is not the fault."""
