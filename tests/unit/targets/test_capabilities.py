@@ -48,10 +48,11 @@ def target(script):
 
 
 def test_a_server_that_refuses_nothing_has_every_feature_but_a_process_of_ours():
-    """Restarts and kills are for servers that we started."""
+    """Restarts and kills are for servers that we started; and this one has no WebSocket."""
     with target(answers("^$")) as (server, _):
         found = discover(server, "kp_n", "kp_n_u")
-    assert set(found.lacks) == {"crash"}
+    assert set(found.lacks) == {"crash", "subscriptions"}
+    assert "WebSocket" in found.lacks["subscriptions"]
     assert "--kalamdb-server" in found.lacks["crash"]
     assert (found.ddl, found.json_rows, found.execute_as) == (
         "WITH (TYPE, FLUSH_POLICY)",
