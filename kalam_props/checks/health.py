@@ -9,6 +9,7 @@ from kalam_props.checks.acts import Act
 from kalam_props.checks.finding import Finding
 from kalam_props.history.events import (
     JOB_HANGS,
+    MALFORMED,
     NOT_RECOVERED,
     Event,
     History,
@@ -66,6 +67,9 @@ def _unanswered(act: Act, *, gate: bool) -> Finding | None:
     # From when its request was sent on, where that is known: before that, we may have held it ourselves.
     waited = (act.returned or act.start) - act.start
     said = f" It said: {error.message}" if error.message else ""
+    if error.server_code == MALFORMED:
+        sentence = f"{words.done(act)}: the answer does not fit its statement.{said}"
+        return _finding(act, "server-error", sentence)
     if error.code == "server":
         return _finding(act, "server-error", f"{words.done(act)}: an error inside of the server.{said}")
     if isinstance(act.op, AwaitFlush):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from kalam_props.drivers.protocol import Reply
-from kalam_props.history.events import Error, ErrorCode
+from kalam_props.history.events import MALFORMED, Error, ErrorCode
 
 _REFUSED_BY_CODE: dict[str, ErrorCode] = {
     "RATE_LIMIT_EXCEEDED": "rate-limit",
@@ -118,6 +118,11 @@ def of_client(words: str, sql: str) -> Reply | None:
     ):
         return Reply(error=Error("connection", words), done=None)
     return None
+
+
+def malformed(message: str) -> Reply:
+    """A server's answer that does not fit its statement: what was done is as open as after no answer."""
+    return Reply(error=Error("server", message, MALFORMED), done=None)
 
 
 def unreachable(message: str) -> Reply:

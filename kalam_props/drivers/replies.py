@@ -10,14 +10,18 @@ from kalam_props.drivers import outcome
 from kalam_props.drivers.protocol import Reply, Result
 from kalam_props.history.operations import Row, Scalar
 
+_SHOWN = 300
+"""So much of a wrong answer is kept."""
+
 _INTEGERS = ("BigInt", "Int", "SmallInt")
 
 
 def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
-    """The reply that a document holds; None when it is none.
+    """The reply that a document holds; None when it is none of a server that we know.
 
     Integers come as ints, whatever the server prints; other values as they are in the document, those that
-    have parts (JSON, bytes, vectors) as JSON text.
+    have parts (JSON, bytes, vectors) as JSON text. A document that calls itself a success and whose results
+    cannot be read is an answer all the same, and a wrong one: it is never taken for an empty table.
     """
     try:
         document = orjson.loads(text)
@@ -31,12 +35,13 @@ def of_document(text: bytes | str, sql: str, status: int = 200) -> Reply | None:
             status, str(error.get("message", "")), sql, str(error.get("code", "")) or None
         )
     results = document.get("results")
-    if document.get("status") != "success" or not isinstance(results, list):
+    if document.get("status") != "success":
         return None
     try:
-        return Reply(results=tuple(map(_result, results)))
+        return Reply(results=tuple(map(_result, results)))  # type: ignore[arg-type]  # or else it is no list
     except (AttributeError, KeyError, TypeError, ValueError):
-        return None  # a schema that does not fit its rows, a BIGINT that is no number: some other protocol
+        words = orjson.dumps(results).decode()
+        return outcome.malformed(f"results that do not fit their own schema: {words[:_SHOWN]}")
 
 
 def _result(entry: Any) -> Result:

@@ -15,7 +15,6 @@ from attrs import frozen
 
 from kalam_props.drivers.literals import literal, pieces, statements
 from kalam_props.drivers.protocol import Reply, Result
-from kalam_props.errors import TargetError
 from kalam_props.history.events import TableShape
 from kalam_props.history.operations import (
     READS,
@@ -44,6 +43,10 @@ _ASCII_BYTES = 80
 
 ExecuteAs: TypeAlias = Literal["EXECUTE AS USER", "EXECUTE AS"]
 """How to speak for another user: the form of versions up to 0.4.3, and the newer one."""
+
+
+class MalformedAnswerError(Exception):
+    """A server's answer does not fit its statement; its words are in the message."""
 
 
 @frozen
@@ -202,7 +205,7 @@ def interpret(op: Operation, reply: Reply, shape: TableShape) -> Answer:
     """What a reply without error says to `op`.
 
     Raises:
-        TargetError: it is no answer to it (columns or a count are missing).
+        MalformedAnswerError: it is no answer to it (columns or a count are missing).
 
     """
     if isinstance(op, Txn):
@@ -210,22 +213,28 @@ def interpret(op: Operation, reply: Reply, shape: TableShape) -> Answer:
     if isinstance(op, READS):
         answers = [result for result in reply.results if result.columns]
         if len(answers) != 1:
-            raise TargetError(f"{len(answers)} results for one {type(op).__name__}")
+            raise MalformedAnswerError(f"{len(answers)} results for one {type(op).__name__}: {_shown(reply)}")
         return _of_read(op, answers[0], shape)
     if isinstance(op, (Insert, Update, Increment, Delete)):
         return Answer(affected=_affected(reply.results))
     return Answer()
 
 
+def _shown(reply: Reply) -> str:
+    return str([(result.columns, result.rows[:3], result.message) for result in reply.results])[:300]
+
+
 def _of_read(op: Operation, result: Result, shape: TableShape) -> Answer:
     if isinstance(op, Count):
-        value = result.rows[0][0] if result.rows and result.rows[0] else None
-        if not isinstance(value, int):
-            raise TargetError(f"COUNT(*) answered {result.rows!r}, which is no number")
+        value = result.rows[0][0] if len(result.rows) == 1 and len(result.rows[0]) == 1 else None
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value)  # versions that do not say which type a column has
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise MalformedAnswerError(f"COUNT(*) answered {result.rows!r}, which is no number")
         return Answer(count=value)
     missing = [column for column in shape.columns if column not in result.columns]
     if missing:
-        raise TargetError(
+        raise MalformedAnswerError(
             f"the answer has no column {', '.join(missing)}; it has {', '.join(result.columns)}"
         )
     places = [result.columns.index(column) for column in shape.columns]
@@ -261,7 +270,9 @@ def _of_transaction(op: Txn, reply: Reply, shape: TableShape) -> tuple[dict[str,
             continue
         result = next(reads, None)
         if result is None:
-            raise TargetError(f"the transaction's answer has no result for its {type(inner).__name__}")
+            raise MalformedAnswerError(
+                f"the transaction's answer has no result for its {type(inner).__name__}"
+            )
         answer = _of_read(inner, result, shape)
         if isinstance(inner, Count):
             answers.append({"count": answer.count})

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kalam_props.drivers import sql
 from kalam_props.drivers.protocol import Credential, Reply
@@ -27,6 +27,7 @@ from kalam_props.execution.settle import Settled, settle
 from kalam_props.execution.subscriptions import GIVE_UP_S, LIVE_S, QUIET_S, Subscriptions
 from kalam_props.history.events import (
     JOB_HANGS,
+    MALFORMED,
     Error,
     Header,
     History,
@@ -333,7 +334,8 @@ class _Run:
         process = client.process
         reply = client.execute(text, credential, deadline_s)
         settled = settle(reply, None if announced is None else announced.collect())
-        answer = self.record(invoked, op, reply, settled)
+        settled, answer = self.interpret(op, reply, settled)
+        self.record(invoked, op, reply, settled, answer)
         if answer is not None and settled.attempts == 1:
             self.subscriptions.answered(user_of(client.name), op, answer.affected, began)
         if settled.spent:
@@ -368,15 +370,25 @@ class _Run:
             raise UsageError(f"{op!r} cannot be run: this target's programs have no such operation")
         return table
 
-    def record(self, invoked: int, op: Operation, reply: Reply, settled: Settled) -> sql.Answer | None:
-        """How a request ended, on disk; what it was answered, if it was."""
+    def interpret(self, op: Operation, reply: Reply, settled: Settled) -> tuple[Settled, sql.Answer | None]:
+        """What was answered, if it was; an answer that does not fit its statement is none that counts."""
+        if settled.error is not None:
+            return settled, None
+        try:
+            return settled, sql.interpret(op, reply, self.table(op).shape)
+        except sql.MalformedAnswerError as error:
+            wrong = Error("server", str(error), MALFORMED)
+            return evolve(settled, outcome="info", error=wrong, spent=True), None
+
+    def record(
+        self, invoked: int, op: Operation, reply: Reply, settled: Settled, answer: sql.Answer | None
+    ) -> None:
+        """How a request ended, on disk."""
         wire = self.on_our_clock(settled.wire)
         if settled.net is not None:
             self.writer.net(invoked, settled.net)
-        answer = None
-        if settled.error is None:
+        if answer is not None:
             job = flushes.job_of(reply) if isinstance(op, Flush) else None
-            answer = sql.interpret(op, reply, self.table(op).shape)
             self.writer.ok(
                 invoked,
                 affected=answer.affected,
@@ -387,10 +399,10 @@ class _Run:
                 wire=wire,
                 attempts=settled.attempts,
             )
-        elif settled.outcome == "fail":
+        elif settled.error is not None and settled.outcome == "fail":
             self.writer.fail(invoked, settled.error, wire=wire, attempts=settled.attempts)
-            return None
-        else:
+            return
+        elif settled.error is not None:
             self.writer.info(invoked, settled.error, wire=wire, attempts=settled.attempts)
         if isinstance(op, WRITES):
             with self.lock:
@@ -398,7 +410,6 @@ class _Run:
                     name = str(getattr(inner, "table", ""))
                     versions = len(inner.rows) if isinstance(inner, Insert) else 1
                     self.unflushed[name] = self.unflushed.get(name, 0) + versions
-        return answer
 
     def on_our_clock(self, wire: Interval | None) -> Interval | None:
         if wire is None:

@@ -34,6 +34,9 @@ JOB_HANGS = "job-hangs"
 NOT_RECOVERED = "not-recovered"
 """Server code of a restart or kill after which the server was healthy, but something did not work."""
 
+MALFORMED = "malformed-answer"
+"""Server code of an operation whose answer does not fit it: columns, a number or whole rows are missing."""
+
 CONNECTION_LOST = "connection-lost"
 """How `what` of a network event begins that tells of a subscription which ended without our doing."""
 
@@ -233,6 +236,7 @@ __all__ = [
     "EVENT_NAMES",
     "FORMAT",
     "JOB_HANGS",
+    "MALFORMED",
     "NOT_RECOVERED",
     "REFUSALS",
     "VERSION",

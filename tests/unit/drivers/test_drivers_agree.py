@@ -9,7 +9,7 @@ from kalam_props.drivers.http import HttpDriver
 from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver, Result
 from kalam_props.drivers.session import session_driver
-from kalam_props.errors import TargetError
+from kalam_props.history.events import MALFORMED
 from kalam_props.reference.client import client_command
 
 
@@ -63,10 +63,12 @@ def test_integers_are_numbers_and_other_values_stay_as_they_are(driver):
         success({"schema": [{"name": "id", "data_type": "BigInt"}], "rows": [{"id": 1}]}),
     ],
 )
-def test_rows_that_do_not_fit_their_schema_are_no_answer(driver, document):
-    """Some other version's protocol: to guess would accuse the server of losing rows."""
-    with pytest.raises(TargetError):
-        reply_to(driver, answer(document))
+def test_rows_that_do_not_fit_their_schema_are_a_wrong_answer(driver, document):
+    """To guess would accuse the server of losing rows; what was done is open, and its words are kept."""
+    reply = reply_to(driver, answer(document))
+    assert (reply.results, reply.done) == ((), None)
+    assert (reply.error.code, reply.error.server_code) == ("server", MALFORMED)
+    assert '"rows"' in reply.error.message
 
 
 def test_text_of_any_kind_comes_back(driver):

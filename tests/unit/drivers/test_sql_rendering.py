@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalam_props.drivers.protocol import Reply, Result
-from kalam_props.drivers.sql import SCAN_LIMIT, Answer, execute_as, interpret, render, render_over
-from kalam_props.errors import TargetError
+from kalam_props.drivers.sql import (
+    SCAN_LIMIT,
+    Answer,
+    MalformedAnswerError,
+    execute_as,
+    interpret,
+    render,
+    render_over,
+)
 from kalam_props.history.events import TableShape
 from kalam_props.history.operations import (
     AddColumn,
@@ -153,6 +160,8 @@ def test_a_count_is_a_number():
     """Named as the server likes."""
     result = Result(columns=("count(*)",), rows=((7,),))
     assert interpret(Count("t"), reply(result), SHAPE) == Answer(count=7)
+    as_text = Result(columns=("count(*)",), rows=(("7",),))
+    assert interpret(Count("t"), reply(as_text), SHAPE) == Answer(count=7)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +170,15 @@ def test_a_count_is_a_number():
 )
 def test_an_answer_without_the_columns_asked_for_is_none(results):
     """To take it for an empty table would accuse the server of losing every row."""
-    with pytest.raises(TargetError):
+    with pytest.raises(MalformedAnswerError):
         interpret(Select("t"), reply(*results), SHAPE)
+
+
+@pytest.mark.parametrize("rows", [(), ((),), ((None,),), (("many",),), ((True,),), ((1,), (2,)), ((1, 2),)])
+def test_a_count_that_is_no_number_is_no_answer(rows):
+    """No row, no value, more than one of either."""
+    with pytest.raises(MalformedAnswerError, match="no number"):
+        interpret(Count("t"), reply(Result(columns=("count(*)",), rows=rows)), SHAPE)
 
 
 def test_counts_of_an_insert_in_several_statements_are_summed():

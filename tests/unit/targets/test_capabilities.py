@@ -95,7 +95,7 @@ def test_what_is_refused_is_lacking_in_the_words_of_the_refusal(refused, feature
     """One feature each; the others stay."""
     with target(answers(refused)) as (server, _):
         found = discover(server, "kp_n", "kp_n_u")
-    assert set(found.lacks) == {feature, "crash"}
+    assert set(found.lacks) == {feature, "subscriptions", "crash"}
     assert found.lacks[feature].startswith("sql parser error")
     assert feature not in found.has
 
