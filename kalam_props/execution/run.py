@@ -122,6 +122,7 @@ def execute(
                     run.round(round_)
                 run.await_notifications(program)
                 run.record_flushes()
+                run.notice_death()
             finally:
                 run.leave()
     finally:

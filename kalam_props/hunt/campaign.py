@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 from hypothesis.database import ExampleDatabase
 
 from kalam_props.checks.judge import judge
-from kalam_props.errors import CancelledError, CorruptInputError
+from kalam_props.errors import CancelledError, CorruptInputError, ServerDiedError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt import finding as findings_on_disk
 from kalam_props.hunt import seeds
@@ -68,7 +68,11 @@ class Plan:
 
 @frozen
 class Outcome:
-    """What a hunt found and what it really did. `known_open`: programs that showed a bug known before."""
+    """What a hunt found and what it really did.
+
+    `stopped`: why it could not go on: a server of ours that died, and not under a program that shows it, or
+    that does not come up again.
+    """
 
     plan: Plan
     programs: int
@@ -76,6 +80,7 @@ class Outcome:
     findings: tuple[Finding, ...]
     known_failures: int
     interrupted: bool = False
+    stopped: str | None = None
 
 
 @define
@@ -110,8 +115,12 @@ def resume(lab: Lab, plan: Plan, listener: Listener) -> Outcome:
 
 def _outcome(campaign: _Campaign, act: Callable[[_Campaign], None]) -> Outcome:
     interrupted = False
+    stopped = None
     try:
         act(campaign)
+    except ServerDiedError as error:
+        stopped = str(error)
+        campaign.keep_what_is_known()
     except (KeyboardInterrupt, CancelledError):
         interrupted = True
         campaign.lab.workspace.cancel()
@@ -124,6 +133,7 @@ def _outcome(campaign: _Campaign, act: Callable[[_Campaign], None]) -> Outcome:
         tuple(campaign.findings),
         campaign.known_failures,
         interrupted,
+        stopped,
     )
 
 

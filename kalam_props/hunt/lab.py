@@ -13,11 +13,13 @@ from attrs import define, evolve, field, frozen
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Verdict
 from kalam_props.drivers.protocol import Driver
-from kalam_props.errors import StorageError
+from kalam_props.errors import ServerDiedError, StorageError, TargetError
 from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
+from kalam_props.history.events import ServerEvent
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
+from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
 from kalam_props.hunt.seeds import program_text
 from kalam_props.programs.codec import digest
@@ -51,6 +53,14 @@ class Trial:
         return most_telling(self.sightings, wanted)
 
 
+@define
+class Deaths:
+    """Whether the server has ended by itself under a program, which is a finding and starts it again."""
+
+    seen: bool = False
+    lock: threading.Lock = field(factory=threading.Lock, repr=False)
+
+
 Enough: TypeAlias = Callable[[list[Trial]], bool]
 """Whether the trials so far decide; asked before each new one."""
 
@@ -59,7 +69,8 @@ Enough: TypeAlias = Callable[[list[Trial]], bool]
 class Lab:
     """Runs and judges programs in one workspace. Thread-safe; counts what was exercised.
 
-    `feedback`: whether what was learnt of flushes aims at later ones.
+    `feedback`: whether what was learnt of flushes aims at later ones. `deaths`: of the server, which labs on
+    one target share.
     """
 
     workspace: Workspace
@@ -73,20 +84,29 @@ class Lab:
     flush_times: FlushTimes = field(factory=FlushTimes)
     executions_elsewhere: int = 0
     unknown: list[str] = field(factory=list)
+    deaths: Deaths = field(factory=Deaths)
     _programs: set[str] = field(factory=set, repr=False)
     _taken: int | None = field(default=None, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def run(self, program: Program) -> Trial:
-        """Run a program once.
+        """Run a program once. A server of ours that died under one before is started again.
 
         Raises:
             SetupRefusedError, TargetError, StorageError: the run is not possible; never a finding.
-            ServerDiedError: a server that we manage ended by itself; nothing more can be run on it.
+            ServerDiedError: a server that we manage ended by itself, and not under a program, or does not
+                come up again; nothing more can be run on it.
 
         """
         path = self._new_path(program)
-        history = execute(program, self.workspace, path, self.limits, aim=self.aim)
+        self._bring_up()
+        try:
+            history = execute(program, self.workspace, path, self.limits, aim=self.aim)
+        except ServerDiedError:
+            if not _tells_of_death(path):
+                raise
+            self.deaths.seen = True
+            history = read_history(path)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
         with self._lock:
@@ -95,6 +115,16 @@ class Lab:
             self.unknown.extend(verdict.unknown)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings)
+
+    def _bring_up(self) -> None:
+        server = self.workspace.target.managed
+        if server is None or not self.deaths.seen:
+            return
+        with self.deaths.lock:
+            try:
+                server.start_again()
+            except TargetError as error:
+                raise ServerDiedError(f"the server died and does not come up again: {error}") from None
 
     def take_aim(self) -> None:
         """Aim at flushes as the runs so far say. For between batches of programs, never inside of one."""
@@ -108,7 +138,7 @@ class Lab:
         Returns the trials in the order in which they ended; those that were under way are among them.
         """
         self.take_aim()
-        alone = needs_server_alone(program)
+        alone = needs_server_alone(program) or self.deaths.seen
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
@@ -134,6 +164,7 @@ class Lab:
             feedback=self.feedback,
             flush_times=self.flush_times,
             aim=self.aim,
+            deaths=self.deaths,
         )
 
     def count_executions(self, number: int) -> None:
@@ -173,6 +204,13 @@ class Lab:
 
 def _hung(trial: Trial) -> bool:
     return any(anomaly.name == "hung" for anomaly in trial.verdict.anomalies)
+
+
+def _tells_of_death(path: Path) -> bool:
+    """Whether a history was recorded, and the server died under it."""
+    return path.exists() and any(
+        isinstance(event, ServerEvent) and event.what == "died" for event in read_history(path).events
+    )
 
 
 def asks_for_flush(program: Program) -> bool:

@@ -39,7 +39,7 @@ def gate_words(workspace: Workspace) -> str:
 
 def verdict(outcome: Outcome, lab: Lab) -> str:
     """`violated`, `vacuous`, `unknown` or `holds`."""
-    if outcome.findings or outcome.known_failures:
+    if outcome.findings or outcome.known_failures or outcome.stopped is not None:
         return "violated"
     if lab.evidence.vacuous is not None:
         return "vacuous"
@@ -101,6 +101,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         },
         "rss_mib": {"start": start_mib, "end": end_mib},
         "interrupted": outcome.interrupted,
+        "stopped": outcome.stopped,
         "known_failures": outcome.known_failures,
         "unknown": sorted(set(lab.unknown)),
         "findings": [finding_json(finding) for finding in outcome.findings],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -76,6 +77,7 @@ class ManagedServer:
     _process: subprocess.Popen[bytes] | None = None
     _leash: subprocess.Popen[bytes] | None = None
     _was_healthy: bool = False
+    _data_kept: bool = False
     _failed_again: bool = False
 
     def start(self) -> None:
@@ -179,6 +181,27 @@ class ManagedServer:
         process.kill()
         self._forget(process)
 
+    def start_again(self) -> None:
+        """Start it on its data after it ended by itself; does nothing while it runs.
+
+        A copy of what it had left on disk the first time stays beside its log.
+
+        Raises:
+            TargetError, StorageError: as for `start`.
+
+        """
+        process = self._process
+        if process is None or process.poll() is None:
+            return
+        if not self._data_kept:
+            self._data_kept = True
+            try:
+                shutil.copytree(self.data_dir, free_name(self.log.parent / self.data_dir.name))
+            except OSError as error:
+                raise StorageError(f"{self.data_dir}: cannot be copied ({error})") from None
+        self._forget(process)
+        self.start()
+
     def _forget(self, process: subprocess.Popen[bytes]) -> None:
         process.wait()
         if process.stdin is not None:
@@ -234,6 +257,12 @@ def product_of(answer: httpx.Response) -> Product:
             "not the health answer of a KalamDB or of the reference server"
         ) from None
     return Product(str(body.get("server", "KalamDB")), version)
+
+
+def free_name(wanted: Path) -> Path:
+    """`wanted`, or with a number where there is one already."""
+    names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
 
 
 def free_port() -> int:

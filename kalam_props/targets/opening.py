@@ -20,7 +20,7 @@ from kalam_props.gate.handle import Gate
 from kalam_props.reference import parse_fault
 from kalam_props.reference.client import client_command
 from kalam_props.targets import launch
-from kalam_props.targets.managed import ROOT_USER, ManagedServer, PlanLaunch, new_password
+from kalam_props.targets.managed import ROOT_USER, ManagedServer, PlanLaunch, free_name, new_password
 from kalam_props.targets.target import Target, check_address, probe
 from kalam_props.targets.workspace import JOURNAL, Workspace, open_workspace
 
@@ -183,13 +183,7 @@ def _end(server: ManagedServer | None, folder: Path) -> None:
     crashed = server.crashed
     server.stop()
     if crashed and server.data_dir.exists():
-        shutil.move(str(server.data_dir), str(_free_name(folder / CRASHED)))
-
-
-def _free_name(wanted: Path) -> Path:
-    """`wanted`, or with a number where a run before in the same folder has left one."""
-    names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
-    return next(name for name in names if not name.exists())
+        shutil.move(str(server.data_dir), str(free_name(folder / CRASHED)))
 
 
 def _temporary_folder() -> Path:
