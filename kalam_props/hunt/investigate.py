@@ -46,6 +46,10 @@ WORTH_SHRINKING = 0.3
 TOO_RARE = 0.1
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
 
+
+QUICK_RUNS = 5
+"""As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
+
 Keep = Callable[[Finding], None]
 
 
@@ -54,7 +58,7 @@ class Care:
     """How a finding is looked after.
 
     Attributes:
-        shrink_s: seconds for making it small, at the most.
+        shrink_s: seconds for making it small, at the most; with 0 it is reported as it was found.
         seeds_folder: where its seed goes.
         random_seed: of the hunt.
 
@@ -69,11 +73,16 @@ def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Bring a finding from the stage that it has to the last one; `keep` is told of every step."""
     _keep_program(finding.folder, "found.json", finding.original)
     keep(finding)
-    if finding.stage == "found":
+    if finding.stage == "found" and care.shrink_s:
         finding = _make_small(lab, finding, care, keep)
         keep(finding)
-    if finding.stage == "shrunk":
-        finding = save_seed(lab, _confirm(lab, finding), care)
+    if not care.shrink_s:
+        finding = save_seed(lab, _confirm(lab, finding, QUICK_RUNS), care)
+        keep(finding)
+    elif finding.stage == "shrunk":
+        confirmed = _confirm(lab, finding, CONFIRM_RUNS)
+        in_turns = _rate_in_turns(lab, confirmed, confirmed.confirmed)
+        finding = save_seed(lab, evolve(confirmed, in_turns=in_turns), care)
         keep(finding)
     return finding
 
@@ -203,10 +212,10 @@ def _shrink_on(
     return small, result
 
 
-def _confirm(lab: Lab, finding: Finding) -> Finding:
-    """K of n of the minimal program with the hunt's driver, and whether it fails with its lanes in turn."""
+def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:
+    """K of n of the minimal program, with the hunt's driver."""
     began = time.monotonic()
-    trials = lab.until(finding.program, CONFIRM_RUNS, lambda _: False)
+    trials = lab.until(finding.program, runs, lambda _: False)
     rate = Rate(count(trials, finding.sighting), len(trials), time.monotonic() - began)
     failed = [trial for trial in trials if trial.showing(finding.sighting) is not None]
     if failed:
@@ -218,7 +227,7 @@ def _confirm(lab: Lab, finding: Finding) -> Finding:
         if wanted.label != finding.sighting.label:
             others = (*others, Name(finding.sighting, finding.program))
         finding = evolve(finding, names=(first, *others), history=shown[0].history)
-    return evolve(finding, stage="confirmed", confirmed=rate, in_turns=_rate_in_turns(lab, finding, rate))
+    return evolve(finding, stage="confirmed", confirmed=rate)
 
 
 def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
