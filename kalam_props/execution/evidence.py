@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attrs import asdict, frozen
 
-from kalam_props.history.events import Fail, FlushRun, History, Info, Invoke, Ok
+from kalam_props.history.events import Fail, FlushRun, History, Info, Invoke, Notify, Ok
 from kalam_props.history.operations import READS, AwaitFlush, Kill, Pause, Restart
 
 
@@ -29,6 +29,7 @@ class Evidence:
         wire_times: operations among them that the gate saw sent on.
         asked_for_flush: programs that asked for a flush, by command or by row count.
         flushed: programs among them in which a flush completed.
+        notifications: changes that subscribers were told of.
 
     """
 
@@ -43,6 +44,7 @@ class Evidence:
     wire_times: int = 0
     asked_for_flush: int = 0
     flushed: int = 0
+    notifications: int = 0
 
     def __add__(self, other: Evidence) -> Evidence:
         mine, theirs = asdict(self), asdict(other)
@@ -88,6 +90,9 @@ def evidence(history: History, *, asked_for_flush: bool) -> Evidence:
         ),
         asked_for_flush=int(asked_for_flush),
         flushed=int(asked_for_flush and bool(flushes)),
+        notifications=sum(
+            isinstance(event, Notify) and event.change != "initial" for event in history.events
+        ),
     )
 
 

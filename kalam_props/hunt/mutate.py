@@ -18,6 +18,7 @@ from kalam_props.history.operations import (
     Operation,
     Scalar,
     Select,
+    Subscribe,
     Update,
 )
 from kalam_props.hunt.structure import operation_at, places, steps_of, with_operation, with_table, without
@@ -154,6 +155,8 @@ def _operation(program: Program, session: str, source: random.Random) -> Operati
         AwaitFlush(name),
         _insert(program, name, session, source.choice((1, 1, 2, 3)), source),
     ]
+    if any(isinstance(step.op, Subscribe) for step in steps_of(program)):
+        choices.append(Subscribe(name))
     if numbers:
         choices.append(Increment(name, key, source.choice(numbers)))
     if texts:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from attrs import define, field, frozen
 
 from kalam_props.errors import CancelledError
+from kalam_props.history.events import CONNECTION_LOST
 from kalam_props.history.operations import Kill, Restart
 from kalam_props.hunt.explore import draw
 from kalam_props.hunt.lab import AT_ONCE, Lab, Trial, needs_server_alone
@@ -132,7 +133,8 @@ def _with_a_kill(program: Program, source: random.Random) -> Program:
 def _count(soaked: Soaked, machine: str, trial: Trial) -> None:
     recorded = trial.history.read_bytes()
     soaked.programs += 1
-    soaked.net_faults += recorded.count(b'"e":"net"')
+    lost = recorded.count(f'"what":"{CONNECTION_LOST}'.encode())
+    soaked.net_faults += recorded.count(b'"e":"net"') - lost
     soaked.kills += recorded.count(b'"what":"killed"') + recorded.count(b'"what":"stopped"')
     soaked.by_machine[machine] = soaked.by_machine.get(machine, 0) + 1
     if trial.sightings:

@@ -294,7 +294,10 @@ _TOLD: dict[str, Yardstick] = {
         frozenset({"foreign-notification"}),
     ),
     "notification-overtaken": Yardstick(
-        (_program(None, {_A: (Subscribe("t"), _insert(1), _INCREMENT)}),),
+        tuple(
+            _program(None, {_A: (Subscribe("t"), _insert(1), then)})
+            for then in (_INCREMENT, _UPDATE, _DELETE, _insert(2))
+        ),
         frozenset({"reordered-notification"}),
     ),
 }
