@@ -31,6 +31,9 @@ from kalam_props.programs.model import Program
 CONFIRM_RUNS = 20
 """Runs of a minimal program from which its rate of reproduction is told."""
 
+QUICK_RUNS = 5
+"""As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
+
 GUESS_RUNS = 24
 """Runs of what a witness leaves of a program, at the most, before it is given up as a guess."""
 
@@ -45,10 +48,6 @@ WORTH_SHRINKING = 0.3
 
 TOO_RARE = 0.1
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
-
-
-QUICK_RUNS = 5
-"""As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
 
 Keep = Callable[[Finding], None]
 
