@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 from array import array
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -105,8 +106,9 @@ def read_columns(reader: HistoryReader) -> Columns:
     return Columns(scopes, ingest.remarkable, ingest.operations)
 
 
-_Pending: TypeAlias = tuple[str, str, int, ScopeColumns | None, int, bytes]
-"""Kind, process, time of invocation, scope, first statement of an insert, and the line itself."""
+_Pending: TypeAlias = tuple[str, str, int, ScopeColumns | None, int, int, int, bytes]
+"""Kind, process, time of invocation, scope; of an insert its first statement, how many there are, and its rows;
+and the line itself."""
 
 _WAITS = frozenset({"flush", "await-flush", "pause"})
 _SERVER = frozenset({"kill", "restart"})
@@ -157,15 +159,15 @@ class _Ingest:
         self.busy.add(p)
         self.operations += 1
         scope: ScopeColumns | None = None
-        first = 0
+        first = statements = rows = 0
         if op == "insert":
-            scope = self.scope(data["table"], user)
-            first = len(scope.statement_i)
-            _insert(scope, i, t, data["rows"], data.get("statements"))
+            scope = self.scopes.get((data["table"], user)) or self.scope(data["table"], user)
+            first, rows = len(scope.statement_i), len(data["rows"])
+            statements = _insert(scope, i, t, data["rows"], data.get("statements"))
         elif op in ("select", "count"):
             if data.get("where") is not None:
                 raise NotColumnsError("pages")
-            scope = self.scope(data["table"], user)
+            scope = self.scopes.get((data["table"], user)) or self.scope(data["table"], user)
         elif op in _WAITS or op in _SERVER:
             invoked = event_from_json(data)
             if data.get("table", next(iter(self.tables), None)) not in self.tables:
@@ -174,28 +176,32 @@ class _Ingest:
                 self.remarkable.append(invoked)
         else:
             raise NotColumnsError(op)
-        self.pending[i] = (op, p, t, scope, first, line)
+        self.pending[i] = (op, p, t, scope, first, statements, rows, line)
 
     def scope(self, table: str, user: str) -> ScopeColumns:
-        scope = self.scopes.get((table, user))
-        if scope is None:
-            shape = self.tables[table]
-            name = (table, user if shape.type == "user" else None)
-            scope = self.scopes.get(name) or ScopeColumns(table, user, len(shape.columns), shape.key_index)
-            self.scopes[name] = self.scopes[(table, user)] = scope
+        shape = self.tables[table]
+        name = (table, user if shape.type == "user" else None)
+        scope = self.scopes.get(name) or ScopeColumns(table, user, len(shape.columns), shape.key_index)
+        self.scopes[name] = self.scopes[(table, user)] = scope
         return scope
 
     def ok(self, t: int, data: dict[str, Any], line: bytes) -> None:
         of = data["of"]
         if type(of) is not int:
             raise NotColumnsError("of")
-        op, p, start, scope, first, _ = self.pending.pop(of)
+        op, p, invoked, scope, first, statements, inserted, _ = self.pending.pop(of)
         self.busy.remove(p)
-        end = t
+        start, end = invoked, t
         if "attempts" in data or "wire" in data:
             start, end = _wire(data, start, t)
         if op == "insert" and scope is not None:
-            _inserted(scope, first, of, start, end, data.get("affected"))
+            for statement in range(first, first + statements):
+                scope.statement_end[statement] = end
+                if start != invoked:
+                    scope.statement_start[statement] = start
+            affected = data.get("affected")
+            if affected is not None and (type(affected) is not int or affected != inserted):
+                raise NotColumnsError("affected")
         elif op == "count" and scope is not None:
             count = data["count"]
             if type(count) is not int or count < 0:
@@ -229,35 +235,41 @@ class _Ingest:
             raise NotColumnsError("event")
 
     def unanswered(self, event: Fail | Info, data: dict[str, Any]) -> None:
-        op, p, invoked, scope, first, line = self.pending.pop(event.of)
+        op, p, invoked, scope, first, statements, _, line = self.pending.pop(event.of)
         self.busy.remove(p)
         start, _ = _wire(data, invoked, event.t)
         if scope is not None:
             if isinstance(event, Fail):
-                _refused(scope, event, op, first)
+                _refused(scope, event, op, range(first, first + statements))
             elif op == "insert":
-                for statement in _statements(scope, first, event.of):
+                for statement in range(first, first + statements):
                     scope.statement_start[statement] = start
         if event.error.code in _BAD_CODES:
             self.remarkable += [event_from_json(orjson.loads(line)), event]
 
 
-def _insert(scope: ScopeColumns, i: int, t: int, rows: list[list[Scalar]], sizes: list[int] | None) -> None:
-    """Number the statements and cells of an insert."""
-    cells, contents, key_index, width = scope.cells, scope.contents, scope.key_index, scope.width
-    number = first = len(contents)
+def _insert(scope: ScopeColumns, i: int, t: int, rows: list[list[Scalar]], sizes: list[int] | None) -> int:
+    """Number the statements and cells of an insert; how many statements it has."""
+    cells, key_index, width = scope.cells, scope.key_index, scope.width
+    number = first = len(scope.contents)
     if type(rows) is not list:
         raise NotColumnsError("rows")
     for row in rows:
-        key = row[key_index]
-        if len(row) != width or key in cells or not _NOT_PLAIN.isdisjoint(map(type, row)):
+        if (
+            len(row) != width
+            or cells.setdefault(row[key_index], number) != number
+            or not _NOT_PLAIN.isdisjoint(map(type, row))
+        ):
             raise NotColumnsError("a row that is not plain, or a key that is inserted twice")
-        cells[key] = number
         number += 1
-    contents += rows
+    scope.contents += rows
     if sizes is None:
-        sizes = [len(rows)]
-    elif sum(sizes) != len(rows) or min(sizes) < 1:
+        scope.statement_i.append(i)
+        scope.statement_start.append(t)
+        scope.statement_end.append(FOREVER)
+        scope.statement_cell.append(first)
+        return 1
+    if sum(sizes) != len(rows) or min(sizes) < 1:
         raise NotColumnsError("statements")
     for size in sizes:
         scope.statement_i.append(i)
@@ -265,26 +277,7 @@ def _insert(scope: ScopeColumns, i: int, t: int, rows: list[list[Scalar]], sizes
         scope.statement_end.append(FOREVER)
         scope.statement_cell.append(first)
         first += size
-
-
-def _statements(scope: ScopeColumns, first: int, of: int) -> list[int]:
-    """The statements of invocation `of`, of which `first` is the first."""
-    last = first
-    while last < len(scope.statement_i) and scope.statement_i[last] == of:
-        last += 1
-    return list(range(first, last))
-
-
-def _inserted(scope: ScopeColumns, first: int, of: int, start: int, end: int, affected: Any) -> None:
-    statement, count = first, len(scope.statement_i)
-    while statement < count and scope.statement_i[statement] == of:
-        scope.statement_start[statement] = start
-        scope.statement_end[statement] = end
-        statement += 1
-    if affected is not None:
-        until = scope.statement_cell[statement] if statement < count else len(scope.contents)
-        if type(affected) is not int or affected != until - scope.statement_cell[first]:
-            raise NotColumnsError("affected")
+    return len(sizes)
 
 
 def _saw(scope: ScopeColumns, of: int, rows: list[list[Scalar]], line: bytes) -> None:
@@ -295,8 +288,9 @@ def _saw(scope: ScopeColumns, of: int, rows: list[list[Scalar]], line: bytes) ->
     if (b"true" in line or b"false" in line) and not all(map(_NOT_PLAIN.isdisjoint, _types(rows))):
         raise NotColumnsError("booleans")
     try:
-        seen = [cells[row[key_index]] for row in rows]
-        explained = [contents[cell] for cell in seen] == rows
+        # Millions of rows pass here: no loop of Python's own.
+        seen = list(map(cells.__getitem__, map(itemgetter(key_index), rows)))
+        explained = list(map(contents.__getitem__, seen)) == rows
     except KeyError:
         explained = False
     if explained and len(set(seen)) == len(seen):
@@ -336,11 +330,10 @@ def _wire(data: dict[str, Any], invoked: int, t: int) -> tuple[int, int]:
     return first, end
 
 
-def _refused(scope: ScopeColumns, event: Fail, op: str, first: int) -> None:
+def _refused(scope: ScopeColumns, event: Fail, op: str, statements: range) -> None:
     if event.error.code in ("duplicate-key", "not-found"):
         raise NotColumnsError("a refusal that claims something of the rows")
     if op == "insert":
-        statements = _statements(scope, first, event.of)
         if len(statements) > 1:
             raise NotColumnsError("a refusal of one of several statements")
         for statement in statements:

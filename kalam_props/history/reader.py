@@ -73,7 +73,7 @@ class HistoryReader:
 
     def raw_lines(self) -> Iterator[bytes]:
         """The lines after the header, for a reader that judges them itself."""
-        yield from self._physical_lines()
+        return self._physical_lines()
 
     def __enter__(self) -> Self:
         return self
