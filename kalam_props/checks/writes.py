@@ -125,9 +125,17 @@ def statements_of(op: Insert) -> list[tuple[Row, ...]]:
 def _since(wrotes: Iterable[Wrote], row: tuple[Canonical, ...], key_index: int) -> int | None:
     wrotes = list(wrotes)
     inserts = [wrote for wrote in wrotes if wrote.row is not None]
-    exact = [wrote.act.start for wrote in inserts if wrote.row == row]
-    if exact:
-        return min(exact)
+    exact = min((wrote.act.start for wrote in inserts if wrote.row == row), default=None)
+    if exact is not None and not any(wrote.kind in ("update", "increment") for wrote in wrotes):
+        return exact
+    composed = _composed_since(wrotes, inserts, row, key_index)
+    return min((since for since in (exact, composed) if since is not None), default=None)
+
+
+def _composed_since(
+    wrotes: list[Wrote], inserts: list[Wrote], row: tuple[Canonical, ...], key_index: int
+) -> int | None:
+    """From when on an insert and what changed it can have given this content, column by column."""
     if not inserts:
         return None
     since = min(wrote.act.start for wrote in inserts)

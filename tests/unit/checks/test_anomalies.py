@@ -13,6 +13,17 @@ from kalam_props.history.events import FlushRun, NetFault, Notify, ServerEvent
 
 # name: (why, history, names that count, witness of the first)
 VIOLATED = {
+    "corrupt row: shown before the value was set, and inserted again later": (
+        """
+        u0/1 0-1 insert 1=a     -> ok 1
+        u0/1 2-3 select         -> 1=b
+        u0/1 4-5 update 1=b     -> ok 1
+        u0/1 6-7 delete 1       -> ok 1
+        u0/1 8-9 insert 1=b     -> ok 1
+        """,
+        ("corrupt-row",),
+        (1, 3),
+    ),
     "foreign row: only u1 wrote it": (
         """
         u0/1 0-1 insert 1=a     -> ok 1
@@ -518,6 +529,13 @@ VIOLATED = {
 }
 
 HOLDS = {
+    "a value that was set is later inserted again": """
+        u0/1 0-1 insert 1=a     -> ok 1
+        u0/1 2-3 update 1=b     -> ok 1
+        u0/1 4-5 select         -> 1=b
+        u0/1 6-7 delete 1       -> ok 1
+        u0/1 8-9 insert 1=b     -> ok 1
+        """,
     "own row of a key that another user has too": """
         u0/1 0-1 insert 1=a     -> ok 1
         u1/1 2-3 insert 1=b     -> ok 1
