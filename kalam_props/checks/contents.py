@@ -279,7 +279,8 @@ def _foreign_writer(writes: Writes, act: Act, cell: int, version: int) -> Wrote 
             continue
         since = writes.since(other, version)
         if since is not None and (act.end is None or since <= act.end):
-            wrotes = writes.of(other)
+            # An increment may have led to any row that was inserted; it alone tells nobody whose row it is.
+            wrotes = sorted(writes.of(other), key=lambda wrote: wrote.kind == "increment")
             return next((wrote for wrote in wrotes if _gives(wrote, row)), wrotes[0])
     own = {item for wrote in writes.of(cell) for item in _values(wrote)} | {world.cells[cell][1]}
     strange = [item for item in row if isinstance(item, str) and item and item not in own]
