@@ -2,14 +2,15 @@
 
     python benchmarks/linearizability.py [--models register …] [--sizes 100 1000 10000] [--timeout 10]
 
-Needs `go` on the path: the program in `benchmarks/porcupine` is built first. Histories are those of a correct
-store: each operation takes effect at an instant of its interval, and `concurrency` processes have one open
-nearly all the time. In `illegal` ones a single read, after three quarters of the history, shows what was
-overwritten long before, or where there is no such value, one that nobody wrote. In `lost` ones every
-twentieth operation has no answer. Values are `few` (five, written again and again) or `unique`. A ratio of 2
-means that Porcupine needs half of our time; below 1 we are ahead. On a machine that does other things as well,
-processor time is the fairer one; by the clock Porcupine gains what it does on several processors at once. The
-verdict alone is timed, as `CheckOperations` gives it: ours tells how a violation shows when it is asked.
+Needs `go` on the path: the program in `benchmarks/porcupine` is built first. Histories are those of a
+correct store: each operation takes effect at an instant of its interval, and `concurrency` processes have
+one open nearly all the time. In `illegal` ones a single read, after three quarters of the history, shows
+what was overwritten long before, or where there is no such value, one that nobody wrote. In `lost` ones
+every twentieth operation has no answer. Values are `few` (five, written again and again) or `unique`. A
+ratio of 2 means that Porcupine needs half of our time; below 1 we are ahead. On a machine that does other
+things as well, processor time is the fairer one; by the clock Porcupine gains what it does on several
+processors at once. The verdict alone is timed, as `CheckOperations` gives it: ours tells how a violation
+shows when it is asked.
 """
 
 from __future__ import annotations
@@ -276,10 +277,9 @@ def _sum_up(rows: list[tuple[str, Timed, Timed]], timeout: float) -> None:
         if ratios:
             behind = [f"{ratio:.1f}x {name}" for ratio, name in ratios if ratio > FAR]
             ahead = sum(ratio <= 1 for ratio, _ in ratios)
-            print(
-                f"{unit}: ahead in {ahead}; median ratio {ratios[len(ratios) // 2][0]:.2f}; worst "
-                f"{ratios[-1][0]:.2f}; more than {FAR}x behind in {len(behind)}: {'; '.join(behind) or 'none'}"
-            )
+            median, worst = ratios[len(ratios) // 2][0], ratios[-1][0]
+            print(f"{unit}: ahead in {ahead}; median ratio {median:.2f}; worst {worst:.2f}")
+            print(f"  more than {FAR}x behind in {len(behind)}: {'; '.join(behind) or 'none'}")
 
 
 if __name__ == "__main__":

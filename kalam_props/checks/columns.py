@@ -107,8 +107,8 @@ def read_columns(reader: HistoryReader) -> Columns:
 
 
 _Pending: TypeAlias = tuple[str, str, int, ScopeColumns | None, int, int, int, bytes]
-"""Kind, process, time of invocation, scope; of an insert its first statement, how many there are, and its rows;
-and the line itself."""
+"""Kind, process, time of invocation, scope; of an insert its first statement, how many it has, and how many
+rows; and the line itself."""
 
 _WAITS = frozenset({"flush", "await-flush", "pause"})
 _SERVER = frozenset({"kill", "restart"})
