@@ -145,7 +145,7 @@ class Feed:
             case "error":
                 words, code = str(message.get("message")), str(message.get("code"))
                 with self._state:
-                    self._over = outcome.of_server(400, words, "", code)
+                    self._over = outcome.of_subscription(code, words)
                     self._state.notify_all()
 
 

@@ -55,7 +55,7 @@ class ProcessSource:
     def last_words(self) -> Reply:
         words = self._error.rstrip("\n")
         if refused := _REFUSED.match(words):
-            return outcome.of_server(400, refused[2], "", refused[1])
+            return outcome.of_subscription(refused[1], refused[2])
         reply = outcome.of_client(words, "") if words else None
         return reply or outcome.broken_off(words or "the client ended")
 

@@ -70,6 +70,19 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     ("execute as user missing", "invalid"),
     ("file placeholders require", "invalid"),
 )
+_NO_SUBSCRIPTION: dict[str, ErrorCode] = {
+    "NOT_FOUND": "not-found",
+    "INVALID_SQL": "invalid",
+    "UNSUPPORTED": "invalid",
+    "INVALID_SUBSCRIPTION_ID": "invalid",
+    "AUTH_REQUIRED": "permission",
+    "INVALID_CREDENTIALS": "permission",
+    "UNAUTHORIZED": "permission",
+    "SUBSCRIPTION_LIMIT_EXCEEDED": "rate-limit",
+    "RATE_LIMIT_EXCEEDED": "rate-limit",
+}
+"""Codes by which a subscription is refused."""
+
 _TIMES_OUT = ("timed out", "timeout", "deadline")
 _REFUSED_BY_STATUS: dict[int, ErrorCode] = {
     401: "permission",
@@ -97,6 +110,12 @@ def of_server(status: int, message: str, sql: str, server_code: str | None = Non
     return Reply(
         error=Error(code, message, server_code), done=None if before else False, done_statements=before
     )
+
+
+def of_subscription(server_code: str, message: str) -> Reply:
+    """The reply for a subscription that was refused, or failed in a way that only its code tells."""
+    code = _NO_SUBSCRIPTION.get(server_code)
+    return Reply(error=Error(code or "server", message, server_code), done=None if code is None else False)
 
 
 def of_client(words: str, sql: str) -> Reply | None:

@@ -6,6 +6,7 @@ import pytest
 
 from kalam_props.drivers import outcome
 from kalam_props.drivers.process import server_error
+from kalam_props.history.events import Error
 
 DUPLICATE = (
     "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: Execution error: "
@@ -186,3 +187,18 @@ def test_kalam_prints_a_servers_failure_on_standard_output(printed, code, done):
     reply = server_error(printed, "INSERT")
     assert (reply.error.code, reply.done) == (code, done)
     assert "\n" not in reply.error.message
+
+
+@pytest.mark.parametrize(
+    ("server_code", "code", "done"),
+    [
+        ("NOT_FOUND", "not-found", False),
+        ("UNAUTHORIZED", "permission", False),
+        ("SUBSCRIPTION_LIMIT_EXCEEDED", "rate-limit", False),
+        ("BATCH_FETCH_FAILED", "server", None),
+    ],
+)
+def test_a_subscription_is_refused_by_codes_of_its_own(server_code, code, done):
+    """A limit that was reached is no error inside of the server; what nobody knows may be one."""
+    reply = outcome.of_subscription(server_code, "words")
+    assert (reply.error, reply.done) == (Error(code, "words", server_code), done)
