@@ -103,13 +103,14 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
     from kalam_props.hunt.campaign import Listener, Plan, hunt  # noqa: PLC0415  # see above
     from kalam_props.hunt.known import known_and_open  # noqa: PLC0415
     from kalam_props.hunt.seeds import SEEDS_FOLDER  # noqa: PLC0415
+    from kalam_props.programs.machine import fitted  # noqa: PLC0415
     from kalam_props.report.finding import finding_text  # noqa: PLC0415
 
     def run(machine: type[ProgramMachine]) -> None:
         if lacks := missing(machine, kalam_lab.workspace):
             pytest.skip(f"{machine.__name__} needs {lacks}")
         plan = Plan(
-            machines={machine.__name__: machine},
+            machines={machine.__name__: fitted(machine, kalam_lab.workspace.capabilities.lacks)},
             random_seed=int.from_bytes(os.urandom(4)),
             programs=_programs(),
             fail_fast=True,

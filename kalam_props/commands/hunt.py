@@ -29,7 +29,7 @@ from kalam_props.hunt.known import known_and_open
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.run_file import RESUMED, Run, read_run, write_run
 from kalam_props.hunt.seeds import program_of
-from kalam_props.programs.machine import ProgramMachine
+from kalam_props.programs.machine import ProgramMachine, fitted
 from kalam_props.programs.machines import MACHINES
 from kalam_props.report import hunting
 from kalam_props.report.finding import finding_text
@@ -225,7 +225,8 @@ def _able(
         console.print(f"not {name}, which needs {why}", markup=False, soft_wrap=True)
     if len(lacks) == len(machines):
         raise UsageError("this server lacks what every machine needs; `kalam-props doctor` says more")
-    return {name: machine for name, machine in machines.items() if name not in lacks}
+    found = workspace.capabilities.lacks
+    return {name: fitted(machine, found) for name, machine in machines.items() if name not in lacks}
 
 
 def _anomalies(trial: Trial) -> str:

@@ -23,6 +23,7 @@ from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.soak import Soaked, SoakPlan
 from kalam_props.hunt.soak import soak as run_soak
 from kalam_props.programs.codec import digest
+from kalam_props.programs.machine import fitted
 from kalam_props.programs.machines import MACHINES
 from kalam_props.report.hunting import gate_words
 from kalam_props.report.lanes import lanes
@@ -79,7 +80,9 @@ def soak(
         )
         lab = Lab(workspace, folder / "histories")
         plan = SoakPlan(
-            machines={name: MACHINES[name] for name in machines or MACHINES},
+            machines={
+                name: fitted(MACHINES[name], workspace.capabilities.lacks) for name in machines or MACHINES
+            },
             random_seed=seed,
             programs=programs,
             seconds=seconds,

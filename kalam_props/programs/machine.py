@@ -13,7 +13,8 @@ A machine only draws. It is a Hypothesis `RuleBasedStateMachine` whose rules add
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
 from attrs import define, evolve, field, frozen
@@ -89,12 +90,14 @@ class ProgramMachine(RuleBasedStateMachine):
         flush_rows: the flush boundaries to draw from; None: no flush by row count.
         table_def: columns and type of the table; columns that are not mentioned above are TEXT.
         needs: features of a target without which its programs cannot run (`targets.capabilities.Feature`).
+        at_best: features without which only some kinds of operations are not drawn, and those kinds.
 
     """
 
     run_program: ClassVar[RunProgram | None] = None
     without: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[frozenset[str]] = frozenset()
+    at_best: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
     max_users: ClassVar[int] = 3
     max_sessions: ClassVar[int] = 2
     flush_rows: ClassVar[tuple[int | None, ...]] = (3, 4, 5, 8, 12)
@@ -292,4 +295,13 @@ def bind(
     machine: type[ProgramMachine], run_program: RunProgram, without: frozenset[str] = frozenset()
 ) -> type[ProgramMachine]:
     """The machine with `run_program` called for each program that it draws."""
-    return type(machine.__name__, (machine,), {"run_program": staticmethod(run_program), "without": without})
+    left_out = machine.without | without
+    return type(machine.__name__, (machine,), {"run_program": staticmethod(run_program), "without": left_out})
+
+
+def fitted(machine: type[ProgramMachine], lacks: Iterable[str]) -> type[ProgramMachine]:
+    """The machine without the kinds of operations for which a target lacks a feature."""
+    left_out = frozenset[str]().union(*(machine.at_best.get(feature, frozenset()) for feature in lacks))
+    return (
+        type(machine.__name__, (machine,), {"without": machine.without | left_out}) if left_out else machine
+    )

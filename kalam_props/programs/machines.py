@@ -26,6 +26,7 @@ from kalam_props.history.operations import (
     Txn,
     Unsubscribe,
     Update,
+    kind,
 )
 from kalam_props.programs import payloads
 from kalam_props.programs.machine import (
@@ -473,7 +474,9 @@ class Notifications(Inserts, Writes, Flushes, Races, Contention):
     """
 
     needs = frozenset({"subscriptions"})
+    at_best = MappingProxyType({"crash": frozenset({"kill", "restart"})})
     max_users = 2
+    max_outages: ClassVar[int] = 1
     max_watched: ClassVar[int] = 3
     race_kinds = ("insert", "update", "increment", "delete", "insert", "reinsert")
     # What an increment made of a row does not say which one did.
@@ -482,6 +485,7 @@ class Notifications(Inserts, Writes, Flushes, Races, Contention):
     def __init__(self) -> None:
         super().__init__()
         self.watched = 0
+        self.outages = 0
 
     def watch(self, session: int, *, join: bool) -> None:
         """One more subscription, of which each is a client of its own."""
@@ -507,6 +511,22 @@ class Notifications(Inserts, Writes, Flushes, Races, Contention):
         if not self.model(self.session(index)).live:
             self.insert(index, Size(0, 1))
         self.contend(index, key, meetings)
+
+    @rule(actions=st.lists(ACTIONS, min_size=2, max_size=4), kill=st.booleans(), rarely=st.integers(0, 4))
+    def go_down(self, actions: list[Action], kill: bool, rarely: int) -> None:  # noqa: FBT001
+        """The server goes down among changes that are told; who watches next is told as before."""
+        op = Kill() if kill else Restart()
+        if rarely < 4 or self.outages == self.max_outages or kind(op) in self.without:
+            return
+        self.outages += 1
+        self.race(actions, "none")
+        # As in `Crashes`: it is to go down among the others' requests, and not while they start.
+        lane = f"u0/{self.max_sessions + 1}"
+        self.add(Count(TABLE), lane, join=True)
+        self.add(op, lane, join=True)
+        self.new_round()
+        self.hot = 0
+        self.watched = 0
 
     @rule(session=SESSIONS, rarely=st.integers(0, 3))
     def unsubscribe(self, session: int, rarely: int) -> None:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from kalam_props.history.operations import Count, Flush, Insert, Select, Update
-from kalam_props.programs.machine import SESSIONS, Size, bind
+from kalam_props.history.operations import Count, Flush, Insert, Kill, Restart, Select, Subscribe, Update
+from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
 from kalam_props.programs.machines import MACHINES, Action, FlushRaces, Updates
 from kalam_props.programs.model import Release
 
@@ -55,6 +55,17 @@ def test_programs_reach_the_flush_boundary(programs, request):
         for p in programs
     ]
     assert sum(reach) > len(programs) / 3
+
+
+def test_a_machine_leaves_out_what_a_target_cannot_do():
+    """Notifications over a restart, where the server is ours to stop; without, all the others."""
+    outages = (Kill, Restart)
+    whole = draw(MACHINES["notifications"])
+    assert any(isinstance(op, outages) for program in whole for op in steps(program))
+    fewer = draw(fitted(MACHINES["notifications"], {"crash": "not ours"}))
+    assert not any(isinstance(op, outages) for program in fewer for op in steps(program))
+    assert any(isinstance(op, Subscribe) for program in fewer for op in steps(program))
+    assert fitted(MACHINES["notifications"], {"compact": "unknown"}) is MACHINES["notifications"]
 
 
 def test_users_share_keys():
