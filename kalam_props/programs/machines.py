@@ -39,7 +39,7 @@ from kalam_props.programs.machine import (
     ProgramMachine,
     Size,
 )
-from kalam_props.programs.model import Net, TableDef
+from kalam_props.programs.model import Net, Release, TableDef
 from kalam_props.programs.moments import MOMENTS, at_flush, in_race
 
 
@@ -467,7 +467,11 @@ class Transactions(Inserts, Reads, Flushes, Races):
                 self.hot += len(ops)
 
 
-class Notifications(Inserts, Writes, Flushes, Races, Contention):
+APART_US = st.sampled_from((4_000, 2_000, 3_000, 5_000, 7_000, 9_000))
+"""From the beginning of one change to that of the next: somewhat more than a statement takes."""
+
+
+class Notifications(Inserts, Writes, Flushes, Races):
     """Users watch the table while rows come, change, go and are flushed.
 
     Each is told of every change of its own rows, once, those of one row in their order, and of nobody else's.
@@ -479,8 +483,8 @@ class Notifications(Inserts, Writes, Flushes, Races, Contention):
     max_outages: ClassVar[int] = 1
     max_watched: ClassVar[int] = 3
     race_kinds = ("insert", "update", "increment", "delete", "insert", "reinsert")
-    # What an increment made of a row does not say which one did.
-    contender_kinds = ("update", "update", "delete", "update", "insert")
+    # No increment: what one made of a row does not say which one did.
+    close_kinds: ClassVar[tuple[str, ...]] = ("insert", "update", "insert", "delete")
 
     def __init__(self) -> None:
         super().__init__()
@@ -503,20 +507,34 @@ class Notifications(Inserts, Writes, Flushes, Races, Contention):
         self.watch(session, join=False)
         self.race(actions, "none")
 
-    @rule(user=SESSIONS, key=KEYS, meetings=MEETINGS)
-    def watch_a_row(self, user: int, key: int, meetings: list[tuple[int, int]]) -> None:
-        """A subscription, a row, then changes of that row by several sessions, one close upon another."""
-        index = user % self.user_count
-        self.watch(index, join=False)
-        if not self.model(self.session(index)).live:
-            self.insert(index, Size(0, 1))
-        self.contend(index, key, meetings)
+    @rule(user=SESSIONS, picks=st.lists(st.integers(0, 3), min_size=3, max_size=5), apart=APART_US)
+    def watch_close_changes(self, user: int, picks: list[int], apart: int) -> None:
+        """A subscription, then changes by sessions of its user, each begun when the last is just over.
 
-    @rule(actions=st.lists(ACTIONS, min_size=2, max_size=4), kill=st.booleans(), rarely=st.integers(0, 4))
+        In one lane they would be a client's start apart, in which any notification has long been delivered.
+        """
+        index = user % self.user_count
+        owner = f"u{index}"
+        self.watch(index, join=False)
+        self.insert(index, Size(0, 2))
+        self.new_round()
+        for number, pick in enumerate(picks):
+            session, model = f"{owner}/{number + 1}", self.model(owner)
+            match self.close_kinds[pick]:
+                case "insert":
+                    self.on_key("insert", session, model.next)
+                    model.live.append(model.next)
+                    model.next += 1
+                case changed:
+                    self.on_key(changed, session, model.live[-1 - pick % 2])
+            if number:
+                self.when(Release(us=number * apart))
+
+    @rule(actions=st.lists(ACTIONS, min_size=2, max_size=4), kill=st.booleans(), rarely=st.integers(0, 9))
     def go_down(self, actions: list[Action], kill: bool, rarely: int) -> None:  # noqa: FBT001
         """The server goes down among changes that are told; who watches next is told as before."""
         op = Kill() if kill else Restart()
-        if rarely < 4 or self.outages == self.max_outages or kind(op) in self.without:
+        if rarely < 9 or self.outages == self.max_outages or kind(op) in self.without:
             return
         self.outages += 1
         self.race(actions, "none")
