@@ -183,7 +183,7 @@ def _hunt(run: Run, plan: Plan, folder: Path, target_folder: Path, act: _Act, *,
         with progress("programs", plan.programs) as advance:
             listener = Listener(
                 on_trial=lambda trial: advance(_anomalies(trial)),
-                on_failure=lambda finding: console.print(_found(finding), markup=False, soft_wrap=True),
+                on_failure=lambda finding: console.print(_found(finding, plan), markup=False, soft_wrap=True),
                 on_finding=lambda finding: _show(console, finding, workspace.target.product.name),
             )
             outcome = act(lab, plan, listener)
@@ -233,10 +233,11 @@ def _anomalies(trial: Trial) -> str:
     return ", ".join(sorted({anomaly.name for anomaly in trial.verdict.anomalies}))
 
 
-def _found(finding: Finding) -> str:
+def _found(finding: Finding, plan: Plan) -> str:
+    then = "; shrinking" if plan.shrink_s else ""
     return (
         f"{finding.anomaly.name} in a program of {finding.original.operations} operations "
-        f"({finding.discovered}); shrinking"
+        f"({finding.discovered}){then}"
     )
 
 
