@@ -58,7 +58,7 @@ def run_script(text, folder, target, **variables):
         "HOME": str(folder),
     }
     return subprocess.run(
-        ["sh", str(script), "3"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        ["sh", str(script), "3"], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
 
 
