@@ -99,7 +99,7 @@ def smaller_transactions(program: Program) -> Iterator[Program]:
             yield with_operation(program, place, op.ops[0])
         elif isinstance(op, Txn):
             for at in range(len(op.ops)):
-                yield with_operation(program, place, Txn(op.ops[:at] + op.ops[at + 1 :]))
+                yield with_operation(program, place, evolve(op, ops=op.ops[:at] + op.ops[at + 1 :]))
 
 
 def small_keys(program: Program) -> Iterator[Program]:

@@ -47,7 +47,7 @@ def map_operations(program: Program, change: Callable[[Operation], Operation]) -
     """The program with each operation changed, those of transactions too."""
 
     def changed(op: Operation) -> Operation:
-        return Txn(tuple(map(changed, op.ops))) if isinstance(op, Txn) else change(op)
+        return evolve(op, ops=tuple(map(changed, op.ops))) if isinstance(op, Txn) else change(op)
 
     return map_steps(program, lambda step: evolve(step, op=changed(step.op)))
 

@@ -201,6 +201,16 @@ def test_a_transaction_loses_operations_and_then_itself():
     assert not steps_with(alone, lambda s: isinstance(s.op, Txn))
 
 
+def test_a_transaction_that_is_rolled_back_stays_one():
+    """Plainer values, other keys, fewer operations: none makes it one that commits."""
+    inside = (Insert("t", ((5, "it's", None),)), Increment("t", 5, "n", 3))
+    own = Program({"t": TABLE}, (Round({"u0/1": (Step(Txn(inside, rollback=True)),)}),))
+    for reduction in (plainer.plain_values, plainer.small_keys, plainer.smaller_transactions):
+        found = list(reduction(own))
+        assert found
+        assert all(s.op.rollback for c in found for s in steps_of(c)), reduction.__name__
+
+
 def test_tables_become_plain():
     """Of each user rather than shared; without a column that nothing names; one text stays."""
     (of_users,) = candidates(plainer.plain_tables, TIMED)
