@@ -16,9 +16,8 @@ from attrs import evolve, frozen
 from kalam_props.checks.health import PATIENCE
 from kalam_props.drivers.http import HttpDriver
 from kalam_props.errors import StorageError
-from kalam_props.history.reader import read_history
 from kalam_props.hunt import seeds
-from kalam_props.hunt.cuts import cut_to_witness
+from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.lab import Lab, Trial
@@ -33,12 +32,6 @@ CONFIRM_RUNS = 20
 
 QUICK_RUNS = 5
 """As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
-
-GUESS_RUNS = 24
-"""Runs of what a witness leaves of a program, at the most, before it is given up as a guess."""
-
-GUESS_SEEN = 2
-"""Failures after which a guess is taken: one may have been luck."""
 
 FAST_SHARE = 0.75
 """Of the seconds for shrinking, those in which candidates are tried over HTTP."""
@@ -104,20 +97,21 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     began = time.monotonic()
-    deadline = began + care.shrink_s
+    deadline, fast_until = began + care.shrink_s, began + FAST_SHARE * care.shrink_s
+    found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None
     fast = _fast(lab, finding.sighting)
     if fast is not None:
-        found, rate = _beginning(fast, finding, began + FAST_SHARE * care.shrink_s)
-        small, result = _shrink_on(fast, finding, found, rate, began + FAST_SHARE * care.shrink_s, keep)
+        guess, rate = begin(fast, found, fast_until)
+        small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
         lab.count_executions(fast.executions)
         start = _failing_here(lab, (result.best, *result.larger)) if rate.seen else None
         if start is not None and start[0].program == small.program:
             took = evolve(small.shrinking, seconds=time.monotonic() - began)
             return evolve(small, shrinking=took, stage="shrunk")
     if start is None:
-        start = _beginning(lab, finding, deadline)
-        if start[0].program == finding.program:
+        start = begin(lab, found, deadline)
+        if start[0] is found:
             finding = evolve(finding, discovery=start[1])
     small, _ = _shrink_on(lab, finding, *start, deadline, keep)
     return evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began), stage="shrunk")
@@ -151,27 +145,6 @@ def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
         if rate.seen > 1 and still_fails(rate.seen, rate.runs, expected) is not False:
             return best_of(trials, wanted), rate
     return None
-
-
-def _beginning(lab: Lab, finding: Finding, deadline: float) -> tuple[Best, Rate]:
-    """What to shrink, and how often it fails: what the witness leaves of the program, else all of it.
-
-    The program that was found may run for seconds. What its witness names costs little to try, so that is
-    tried before it is asked how often the whole fails.
-    """
-    wanted = finding.sighting
-
-    def enough(trials: list[Trial]) -> bool:
-        return count(trials, wanted) >= GUESS_SEEN or time.monotonic() >= deadline
-
-    for guess in cut_to_witness(finding.program, read_history(finding.history), wanted.anomaly):
-        if 0 < guess.operations < finding.program.operations:
-            trials = lab.until(guess, GUESS_RUNS, enough)
-            if count(trials, wanted) >= GUESS_SEEN:
-                best = best_of(trials, wanted)
-                return best, estimate(lab, guess, best.sighting, deadline=deadline)
-    whole = Best(finding.program, finding.history, wanted)
-    return whole, estimate(lab, finding.program, wanted, deadline=(time.monotonic() + 2 * deadline) / 3)
 
 
 def _shrink_on(

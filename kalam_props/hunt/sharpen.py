@@ -51,24 +51,27 @@ def placements(program: Program) -> list[Program]:
     No release points at all; what can meet a flush at places of that flush, together and each alone; in a
     race without a flush, each lane's first step a little later.
     """
-    # A flush is aimed at within the round that causes it.
-    plain = joined(map_steps(program, lambda step: evolve(step, release=None)))
-    found = [plain]
-    meeting = [place for at in range(len(plain.rounds)) for place in _meeting_a_flush(plain, at)]
-    groups = [meeting] if meeting else []
+    plain = _without_release_points(program)
+    found = [plain, *_in_flushes(plain)]
+    meeting = _all_meeting(plain)
     if 1 < len(meeting) <= ONE_BY_ONE:
-        groups += [[place] for place in meeting]
-    found += [
-        with_release(plain, group, Release("flush", fraction=fraction))
-        for group in groups
-        for fraction in FRACTIONS
-    ]
+        found += [
+            with_release(plain, [place], Release("flush", fraction=fraction))
+            for place in meeting
+            for fraction in FRACTIONS
+        ]
     found += [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
     released = [place for place in places(program) if release_at(program, place) is not None]
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
     own = digest(program)
     return [*{key: other for other in found if (key := digest(other)) != own}.values(), program]
+
+
+def placed_together(program: Program) -> list[Program]:
+    """The program as it is, without release points, and with all that can meet a flush at places of it."""
+    plain = _without_release_points(program)
+    return list({digest(other): other for other in (program, plain, *_in_flushes(plain))}.values())
 
 
 def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float) -> list[Trial]:
@@ -101,6 +104,23 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
 
 def _rate(trials: list[Trial], wanted: Sighting) -> float:
     return count(trials, wanted) / len(trials)
+
+
+def _without_release_points(program: Program) -> Program:
+    """Without any, and so that a flush is caused in the round in which it can be met."""
+    return joined(map_steps(program, lambda step: evolve(step, release=None)))
+
+
+def _in_flushes(plain: Program) -> Iterator[Program]:
+    """All that can meet a flush at one place of it, for each place."""
+    meeting = _all_meeting(plain)
+    if meeting:
+        for fraction in FRACTIONS:
+            yield with_release(plain, meeting, Release("flush", fraction=fraction))
+
+
+def _all_meeting(program: Program) -> list[Place]:
+    return [place for at in range(len(program.rounds)) for place in _meeting_a_flush(program, at)]
 
 
 def _meeting_a_flush(program: Program, at: int) -> Iterator[Place]:

@@ -17,9 +17,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from kalam_props.history.reader import read_history
 from kalam_props.hunt.amplify import amplified, repetitions
-from kalam_props.hunt.cuts import cut_to_witness
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.lab import Enough, Trial
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
@@ -119,7 +117,6 @@ def shrink(
         return Shrunk(found, found.program, 0, 0, 0.0, finished=False)
     finished = False
     search.begin_phase(rate)
-    search.improve(cut_to_witness(found.program, read_history(found.history), found.sighting.anomaly))
     for phase in range(PHASES):
         before = search.best.program
         if phase == 0 and search.sharpen():

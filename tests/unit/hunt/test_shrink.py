@@ -15,6 +15,7 @@ from simulated import SimulatedLab, gone_between, lost_on_flush, sighting, write
 
 from kalam_props.history.operations import Delete, Flush, Insert, Select
 from kalam_props.hunt.amplify import amplified, repetitions
+from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.measure import Rate, estimate
 from kalam_props.hunt.shrink import Best, shrink
@@ -42,9 +43,8 @@ def shrunk(lab, program, folder, wanted, *, budget_s=ENDLESS, on_better=lambda *
     """From a program that the model lets fail to what the shrinker makes of it."""
     trial = next(t for _ in range(2000) if (t := lab.trial(program)).showing(wanted) is not None)
     lab.executions = 0
-    rate = estimate(lab, program, wanted)
     history = write_history(program, folder / "history.jsonl")
-    found = Best(program, history, trial.showing(wanted))
+    found, rate = begin(lab, Best(program, history, trial.showing(wanted)), ENDLESS)
     return shrink(lab, found, rate, budget_s=budget_s, on_better=on_better)
 
 

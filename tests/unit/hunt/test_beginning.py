@@ -1,0 +1,92 @@
+"""What shrinking begins with: guesses from the witness, at places of a flush, before the whole is run."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from simulated import SimulatedLab, sighting, write_history
+
+from kalam_props.history.operations import Count, Flush, Insert, Select
+from kalam_props.hunt.beginning import begin
+from kalam_props.hunt.families import Sighting
+from kalam_props.hunt.shrink import Best
+from kalam_props.hunt.structure import steps_of
+from kalam_props.programs.model import Program, Release, Round, Step, TableDef
+
+ENDLESS = 1e9
+
+
+def insert(key):
+    return Step(Insert("t", ((key, f"a{key}"),)))
+
+
+LONG = Program(
+    {"t": TableDef((("id", "BIGINT"), ("v", "TEXT")), "id")},
+    (
+        Round({"u0/1": (insert(1),)}),
+        Round({"u0/1": (Step(Count("t")),), "u1/1": (insert(5),)}),
+        Round({"u0/1": (Step(Flush("t")),), "u0/2": (Step(Select("t")),)}),
+        Round({"u0/1": (Step(Count("t")),)}),
+    ),
+)
+"""Its history has an invocation for each step: 1, 3, 5 … in this order."""
+
+INSERTED, SCANNED = 1, 9
+
+
+@pytest.fixture
+def found(tmp_path):
+    """A scan that missed the first row, which the witness says."""
+    anomaly = evolve(sighting("stale-read").anomaly, witness=(INSERTED, SCANNED))
+    return Best(LONG, write_history(LONG, tmp_path / "history.jsonl"), Sighting(anomaly))
+
+
+def has(program, kind):
+    return any(isinstance(step.op, kind) for step in steps_of(program))
+
+
+def test_the_smallest_guess_that_fails_is_where_it_begins(found):
+    """The insert, the flush and the scan: without the flush nothing fails, and the rest is not needed."""
+    lab = SimulatedLab(lambda p: {"stale-read": float(has(p, Flush) and has(p, Select))}, 1)
+    best, rate = begin(lab, found, ENDLESS)
+    assert best.program.operations == 3
+    assert rate.seen == rate.runs == 4
+
+
+def test_a_guess_is_tried_at_places_of_its_flush(found):
+    """A scan in the middle of the flush fails, anywhere else it does not: the guess is not given up."""
+    middle = Release("flush", fraction=0.5)
+
+    def model(program):
+        return {"stale-read": float(any(step.release == middle for step in steps_of(program)))}
+
+    best, rate = begin(SimulatedLab(model, 1), found, ENDLESS)
+    assert best.program.operations == 3
+    assert rate.likely == 1.0
+
+
+def test_where_no_guess_fails_it_begins_with_the_whole(found):
+    """All four rounds are needed: the guesses are given up, and the rate is that of the program."""
+    whole = LONG.operations
+    lab = SimulatedLab(lambda p: {"stale-read": 0.5 * (p.operations == whole)}, 1)
+    best, rate = begin(lab, found, ENDLESS)
+    assert best is found
+    assert rate.seen == 4
+
+
+def test_one_failure_of_a_guess_may_be_luck(found):
+    """Once in all its runs: not enough to begin with."""
+    failures = iter([True])
+    lab = SimulatedLab(
+        lambda p: {"stale-read": float(p.operations < LONG.operations and next(failures, 0))}, 1
+    )
+    best, rate = begin(lab, found, ENDLESS)
+    assert best is found
+    assert not rate.seen
+
+
+def test_nothing_is_run_after_the_deadline(found):
+    """No second is left: the program as it was found, at a rate of 0 of 0."""
+    lab = SimulatedLab(lambda _: {"stale-read": 1.0}, 1)
+    best, rate = begin(lab, found, 0.0)
+    assert (best, rate.runs, lab.executions) == (found, 0, 0)
