@@ -1,23 +1,36 @@
-"""When a flush runs after its cause, and how long: learnt from histories, used to aim at the next one.
+"""Where flushes are expected, and how soon a request takes effect: learnt from histories, to aim better.
 
-The server's clock has milliseconds, ours nanoseconds: one flush tells little, the median of many is good.
+The server's clock has milliseconds, ours nanoseconds: one flush tells little. What caused them was sent at
+any moment of a millisecond, so the roundings of many cancel out: their median is good to some microseconds.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from attrs import define, field, frozen
 
-from kalam_props.history.events import FlushRun, History, Ok
+from kalam_props.history.events import FlushRun, History, Invoke, Ok, ServerEvent
+from kalam_props.history.operations import READS, WRITES, Operation
 
 MEMORY = 200
 """Flushes that are remembered: a machine that gets busy must not be aimed at as if it were not."""
 
 ENOUGH = 5
-"""Flushes that must have been seen before they are believed."""
+"""Flushes, or requests of a kind, that must have been seen before they are believed."""
+
+_READ_SHARE, _WRITE_SHARE = 0.2, 0.9
+"""How far into its time on the wire a request takes effect: a read looks soon after it came, a write is there
+shortly before its answer. Measured inside the reference server."""
+
+_LONGEST_GAP = 200
+"""Periods without a flush after which it can't be told any more how many they were."""
+
+_LONGEST_PERIOD_NS = 2_000_000_000
+"""A request is not held for longer, for the sake of a flush."""
 
 
 @frozen
@@ -29,43 +42,118 @@ class Window:
 
 
 @frozen
+class Leads:
+    """Microseconds from sending a request until it takes effect."""
+
+    read_us: int = 700
+    write_us: int = 2_000
+
+    def of(self, op: Operation) -> int:
+        """That of an operation; 0 for what neither reads nor writes rows."""
+        if isinstance(op, READS):
+            return self.read_us
+        return self.write_us if isinstance(op, WRITES) else 0
+
+
+@frozen
+class Rhythm:
+    """When the server looks for tables to flush: each `period_ns`, `phase_ns` being one such moment.
+
+    The moment is one of the wall clock.
+    """
+
+    period_ns: int
+    phase_ns: int
+
+
+@frozen
 class Aim:
-    """Where flushes are expected: after a flush command was sent, and after the write that made one due."""
+    """Where flushes are expected: after a flush command was sent, and after the write that made one due.
+
+    `rhythm`: where it is known, `policy` counts from the server's next look at the row counts instead.
+    """
 
     command: Window = Window(1_500, 6_000)
     policy: Window = Window(0, 60_000)
+    rhythm: Rhythm | None = None
+    leads: Leads = Leads()
 
 
 @define
 class FlushTimes:
-    """The flushes of past histories. `aim` is what they come to."""
+    """The flushes of past histories. `aim` is what they come to.
 
+    `interval_s`: how often the server looks for tables to flush, where that is known.
+    """
+
+    interval_s: float | None = None
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
+    _policy: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
+    _reads: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
+    _writes: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
 
     def learn(self, history: History) -> None:
-        """Remember the flushes of a history."""
-        self._command.extend(_by_command(history))
+        """Remember the flushes of a history, and how long its reads and writes took."""
+        self._learn_requests(history)
+        if any(isinstance(event, ServerEvent) for event in history.events):
+            self._policy.clear()  # a server that was started again keeps another time
+            return
+        sent = _commands(history)
+        epoch = _epoch_ns(history)
+        for flush in _completed(history):
+            began, ended = _middle(flush.began), _middle(flush.ended)
+            if flush.job in sent:
+                self._command.append((began - sent[flush.job], ended - sent[flush.job]))
+            elif epoch is not None:
+                self._policy.append((epoch + began, epoch + ended))
 
     @property
     def aim(self) -> Aim:
         default = Aim()
-        return Aim(command=_window(self._command) or default.command, policy=default.policy)
+        leads = Leads(
+            _lead(self._reads, _READ_SHARE) or default.leads.read_us,
+            _lead(self._writes, _WRITE_SHARE) or default.leads.write_us,
+        )
+        rhythm = None if self.interval_s is None else _rhythm(sorted(self._policy), self.interval_s)
+        policy = default.policy
+        if rhythm is not None:
+            length = statistics.median(ended - began for began, ended in self._policy)
+            policy = Window(0, max(1, round(length / 1000)))
+        return Aim(_window(self._command) or default.command, policy, rhythm, leads)
+
+    def _learn_requests(self, history: History) -> None:
+        ops = {event.i: event.op for event in history.events if isinstance(event, Invoke)}
+        for event in history.events:
+            if isinstance(event, Ok) and event.wire is not None and event.wire[1] is not None:
+                op = ops.get(event.of)
+                times = self._reads if isinstance(op, READS) else self._writes
+                if isinstance(op, (*READS, *WRITES)):
+                    times.append(event.wire[1] - event.wire[0])
 
 
-def _by_command(history: History) -> Iterator[tuple[int, int]]:
-    """Beginning and length of each flush that a command caused, in nanoseconds.
+def _commands(history: History) -> dict[str, int]:
+    """When each flush command was sent, by the job that its answer names.
 
-    The answer to a command names its job: a flush that its row count made due soon after is another one.
+    A flush that its row count made due soon after is another job.
     """
-    sent = {
+    return {
         str(event.results[0].get("job")): event.wire[0]
         for event in history.events
         if isinstance(event, Ok) and event.wire is not None and event.results
     }
-    for flush in history.events:
-        if isinstance(flush, FlushRun) and flush.job in sent and flush.status == "completed" and flush.rows:
-            began, ended = _middle(flush.began), _middle(flush.ended)
-            yield max(0, began - sent[flush.job]), ended - began
+
+
+def _completed(history: History) -> Iterator[FlushRun]:
+    """Flushes that moved rows."""
+    for event in history.events:
+        if isinstance(event, FlushRun) and event.status == "completed" and event.rows:
+            yield event
+
+
+def _epoch_ns(history: History) -> int | None:
+    """Time 0 of a history on the wall clock."""
+    started = history.header.started
+    return None if started is None else round(datetime.fromisoformat(started).timestamp() * 1e6) * 1000
 
 
 def _middle(interval: tuple[int, int | None]) -> int:
@@ -73,10 +161,42 @@ def _middle(interval: tuple[int, int | None]) -> int:
     return first if last is None else (first + last) // 2
 
 
-def _window(seen: Iterable[tuple[int, int]]) -> Window | None:
-    found = list(seen)
-    if len(found) < ENOUGH:
+def _window(seen: Collection[tuple[int, int]]) -> Window | None:
+    """Beginning and end each for itself: a flush that began late need not have lasted as long as others."""
+    if len(seen) < ENOUGH:
         return None
-    begin = statistics.median(begin for begin, _ in found)
-    length = statistics.median(length for _, length in found)
-    return Window(round(begin / 1000), max(1, round(length / 1000)))
+    begin = round(max(0, statistics.median(began for began, _ in seen)) / 1000)
+    end = round(statistics.median(ended for _, ended in seen) / 1000)
+    return Window(begin, max(1, end - begin))
+
+
+def _lead(times: Collection[int], share: float) -> int | None:
+    return round(share * statistics.median(times) / 1000) if len(times) >= ENOUGH else None
+
+
+def _rhythm(flushes: Sequence[tuple[int, int]], interval_s: float) -> Rhythm | None:
+    """The line through the moments at which flushes began, whole numbers of periods apart.
+
+    None where there are too few, or where they do not lie on one.
+    """
+    nominal = interval_s * 1e9
+    if not 0 < nominal <= _LONGEST_PERIOD_NS:
+        return None
+    moments: list[int] = []
+    places: list[int] = []
+    for began, _ in flushes:
+        periods = round((began - moments[-1]) / nominal) if moments else 0
+        if periods > _LONGEST_GAP:
+            moments, places, periods = [], [], 0
+        places.append(places[-1] + periods if places else 0)
+        moments.append(began)
+    if len(moments) < ENOUGH or places[-1] == 0:
+        return None
+    after_first = [moment - moments[0] for moment in moments]
+    period = statistics.linear_regression(places, after_first).slope
+    residuals = [moment - place * period for moment, place in zip(after_first, places, strict=True)]
+    phase = statistics.median(residuals)
+    astray = statistics.median(abs(residual - phase) for residual in residuals)
+    if astray > nominal / 16:
+        return None
+    return Rhythm(round(period), round(moments[0] + phase + places[-1] * period))

@@ -6,6 +6,7 @@ restart): its first requests belong to the round, later ones are announced when 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from types import TracebackType
@@ -14,11 +15,11 @@ from typing import Self
 from attrs import frozen
 
 from kalam_props.errors import TargetError
-from kalam_props.execution.aim import Aim
+from kalam_props.execution.aim import Aim, Rhythm
 from kalam_props.execution.releases import Hot, Placed, resolve
 from kalam_props.execution.session import SessionClient
 from kalam_props.gate.handle import ArmedRound, Gate
-from kalam_props.gate.plan import Planned, WireRecord
+from kalam_props.gate.plan import Every, Planned, WireRecord
 from kalam_props.history.operations import AwaitFlush, Kill, Pause, Restart, Subscribe, Unsubscribe
 from kalam_props.programs.model import Step
 
@@ -117,8 +118,24 @@ def arm(
         for index, step in enumerate(steps):
             at = placed[len(plan)]
             plan.append(
-                Planned(client.port, text(client, step), at.after, at.us, net=step.net, mark=mark(step))
+                Planned(
+                    client.port,
+                    text(client, step),
+                    at.after,
+                    at.us,
+                    net=step.net,
+                    mark=mark(step),
+                    every=_moments(aim.rhythm, at.check_us),
+                )
             )
             keys.append((client.name, index))
     round_ = gate.arm(plan)
     return Armed(round_, {key: Announced(placed[place], round_, place) for place, key in enumerate(keys)})
+
+
+def _moments(rhythm: Rhythm | None, check_us: int | None) -> Every | None:
+    """So many microseconds from each look of the server at its tables, by the clock of the gate."""
+    if rhythm is None or check_us is None:
+        return None
+    ours = time.monotonic_ns() - time.time_ns()
+    return Every(rhythm.period_ns, rhythm.phase_ns + check_us * 1000 + ours)

@@ -2,30 +2,43 @@
 
 Pure. A program says "at 0.37 of the flush"; when a flush runs after its cause is learnt from histories (see
 `aim`), so the same program is aimed better the longer a hunt lasts, and is never rewritten.
+
+A request is sent so much sooner as it takes to take effect (`Leads`): what is aimed is a read's look at the
+rows, and a write's commit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from kalam_props.execution.aim import Aim, Window
+from kalam_props.execution.aim import Aim
 from kalam_props.history.events import Released
 from kalam_props.history.operations import Flush, Insert
 from kalam_props.programs.model import Release, Step
+
+_SOONER = 3
+"""A write that makes a flush due is sent so many times its lead before the server looks at the row counts."""
+
+_MARGIN_US = 1_000
+"""And so much sooner: what is aimed at the flush waits for its answer."""
 
 
 @frozen
 class Placed:
     """When one request may go: `us` after the later of the round's release and the end of each of `after`.
 
+    `check_us`: if not None, it waits besides for the server's next look at the row counts, plus so many
+    microseconds (minus, if negative).
     `release`: what a symbolic release point came to, for the history; None where the step has none.
     """
 
     after: tuple[int, ...]
     us: int
     release: Released | None = None
+    check_us: int | None = None
 
 
 @frozen
@@ -50,6 +63,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         previous += [None if at == 0 else first + at - 1 for at in range(len(lane))]
         lane_of += [number] * len(lane)
     placed = [_alone(step.release, before) for step, before in zip(steps, previous, strict=True)]
+    at_commands: dict[int, dict[int, int]] = {}
     for place, step in enumerate(steps):
         release = step.release
         if release is None or release.anchor != "flush":
@@ -57,15 +71,33 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         cause = _cause(steps, str(getattr(step.op, "table", "")), hot)
         if cause is None or (lane_of[cause] == lane_of[place] and place <= cause):
             continue
+        window = aim.command if isinstance(steps[cause].op, Flush) else aim.policy
         fraction = release.fraction or 0.0
+        us = round(window.begin_us + fraction * window.length_us) - aim.leads.of(step.op)
         if isinstance(steps[cause].op, Flush):
-            # From the moment at which the flush command itself leaves, whatever that waits for.
-            after, since, window = placed[cause].after, placed[cause].us, aim.command
+            at_commands.setdefault(cause, {})[place] = us
+        elif aim.rhythm is None:
+            placed[place] = Placed((cause,), max(0, us), Released("flush", max(0, us)))
         else:
-            after, since, window = (cause,), 0, aim.policy
-        us = since + _inside(window, fraction)
-        placed[place] = Placed(after, us, Released("flush", us))
+            placed[place] = Placed((cause,), 0, Released("check", us), check_us=us)
+            placed[cause] = evolve(placed[cause], check_us=-_SOONER * aim.leads.write_us - _MARGIN_US)
+    for cause, aimed in at_commands.items():
+        _around_command(placed, cause, aimed)
     return tuple(placed)
+
+
+def _around_command(placed: list[Placed], cause: int, aimed: Mapping[int, int]) -> None:
+    """Place requests that are aimed so many microseconds after a flush command; it waits for earlier ones."""
+    command = placed[cause]
+    late = max(0, -min(aimed.values()) - command.us)
+    if late:
+        told = Released(
+            command.release.anchor if command.release else _anchor(command.after), command.us + late
+        )
+        placed[cause] = command = evolve(command, us=command.us + late, release=told)
+    for place, us in aimed.items():
+        # From the moment at which the command itself leaves, whatever that waits for.
+        placed[place] = Placed(command.after, command.us + us, Released("flush", command.us + us))
 
 
 def _alone(release: Release | None, previous: int | None) -> Placed:
@@ -74,8 +106,12 @@ def _alone(release: Release | None, previous: int | None) -> Placed:
     if release is None:
         return Placed(follows, 0)
     if release.anchor == "previous":
-        return Placed(follows, release.us, Released("previous" if follows else "round", release.us))
+        return Placed(follows, release.us, Released(_anchor(follows), release.us))
     return Placed((), release.us, Released("round", release.us))
+
+
+def _anchor(after: tuple[int, ...]) -> Literal["round", "previous"]:
+    return "previous" if after else "round"
 
 
 def _cause(steps: Sequence[Step], table: str, hot: Mapping[str, Hot]) -> int | None:
@@ -94,7 +130,3 @@ def _cause(steps: Sequence[Step], table: str, hot: Mapping[str, Hot]) -> int | N
     if not sizes or known.versions + sum(sizes.values()) < known.boundary:
         return None
     return max(sizes, key=lambda place: (sizes[place], -place))
-
-
-def _inside(window: Window, fraction: float) -> int:
-    return max(0, round(window.begin_us + fraction * window.length_us))

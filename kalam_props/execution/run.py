@@ -152,7 +152,7 @@ def _header(program: Program, workspace: Workspace, tables: dict[str, Table]) ->
         program=digest(program),
         tables={name: table.shape for name, table in tables.items()},
         identity=workspace.identity.mode,
-        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
 
 

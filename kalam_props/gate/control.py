@@ -91,6 +91,7 @@ class Control:
             list(lanes.values()),
             {op: entry["after"] for op, entry in enumerate(request["requests"])},
             {op: entry["us"] for op, entry in enumerate(request["requests"])},
+            {op: tuple(entry["every"]) for op, entry in enumerate(request["requests"]) if entry["every"]},
             gather_until=monotonic_ns() + request["gather_ns"],
             hold_ns=request["hold_ns"],
         )

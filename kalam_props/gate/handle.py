@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from attrs import astuple
+
 from kalam_props.errors import TargetError
 from kalam_props.gate.plan import GateSession, Planned, WireAttempt, WireRecord, check
 from kalam_props.programs.model import Net
@@ -163,6 +165,7 @@ class Gate:
                 "us": request.us,
                 "net": None if request.net is None else _net(request.net),
                 "mark": request.mark,
+                "every": None if request.every is None else astuple(request.every),
             }
             for request in plan
         ]

@@ -20,6 +20,14 @@ class GateSession:
 
 
 @frozen
+class Every:
+    """Moments that come back each `period_ns`, `phase_ns` being one of them; of `time.monotonic_ns`."""
+
+    period_ns: int
+    phase_ns: int
+
+
+@frozen
 class Planned:
     """One request of a round, known by its place in the plan.
 
@@ -28,6 +36,8 @@ class Planned:
     is an offset from the release, the place of the lane's previous request an offset from its answer, and
     `others(plan, place)` a lane that is paused while the others run on. Requests that are due at the same
     time leave in the order of the plan.
+
+    `every`: once it is due, it goes at the next of these moments.
 
     `mark`: text that its SQL has and no other request of its session outside of the plan. A request with the
     mark that is none of the plan's may be this one, changed by the client (`WireRecord.strangers`).
@@ -39,6 +49,7 @@ class Planned:
     us: int = 0
     net: Net | None = None
     mark: str = ""
+    every: Every | None = None
 
 
 @frozen

@@ -2,7 +2,8 @@
 
 One rule expresses every order: a request is due `us` microseconds after the later of the round's release and
 the end of each operation in `after`. No `after`: at an offset from the release. The previous operation of the
-lane: after its answer. Every operation of the other lanes: a lane paused while the others run on.
+lane: after its answer. Every operation of the other lanes: a lane paused while the others run on. One with a
+rhythm (a period, and a moment of it) then goes at the next moment of that.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ LEAD_NS = 50_000
 
 
 class Schedule:
-    """The order of one round. `lanes` and `after` name operations by their number in the plan."""
+    """The order of one round. `lanes`, `after` and `every` name operations by their number in the plan."""
 
     def __init__(
         self,
         lanes: list[list[int]],
         after: dict[int, list[int]],
         us: dict[int, int],
+        every: dict[int, tuple[int, int]],
         *,
         gather_until: int,
         hold_ns: int,
@@ -26,6 +28,7 @@ class Schedule:
         self._firsts = [lane[0] for lane in lanes if lane]
         self._after = after
         self._us = us
+        self._every = every
         self._gather_until = gather_until
         self._hold_ns = hold_ns
         self._arrived: dict[int, int] = {}
@@ -92,7 +95,11 @@ class Schedule:
         if not all(other in self._finished for other in after):
             return None
         start = max((self._finished[other] for other in after), default=released)
-        return max(start, released) + self._us.get(op, 0) * 1000
+        at = max(start, released) + self._us.get(op, 0) * 1000
+        if op not in self._every:
+            return at
+        period, phase = self._every[op]
+        return at + (phase - at) % period
 
     def _release(self, now: int) -> int | None:
         if self.released_ns is None:

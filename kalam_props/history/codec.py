@@ -37,7 +37,7 @@ from kalam_props.history.operations import Row
 
 ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 SERVER_EVENTS = ("started", "stopped", "killed", "healthy", "died")
-ANCHORS = ("round", "flush", "previous")
+ANCHORS = ("round", "flush", "previous", "check")
 CHANGES = ("initial", "insert", "update", "delete")
 
 
@@ -259,7 +259,10 @@ def _released(data: dict[str, Any]) -> Released | None:
         return None
     if not isinstance(value, dict):
         raise ValueError(f'expected "release" with "anchor" and "us", found {value!r}')
-    return Released(_choice(value, "anchor", ANCHORS), _integer(value, "us"))
+    anchor = _choice(value, "anchor", ANCHORS)
+    if anchor == "check" and type(value.get("us")) is int:
+        return Released(anchor, value["us"])  # before the check, if negative
+    return Released(anchor, _integer(value, "us"))
 
 
 def _ok(i: int, t: int, data: dict[str, Any]) -> Ok:

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Verdict
@@ -81,7 +81,9 @@ class Lab:
     aim: Aim = field(factory=Aim)
     executions: int = 0
     feedback: bool = True
-    flush_times: FlushTimes = field(factory=FlushTimes)
+    flush_times: FlushTimes = field(
+        default=Factory(lambda lab: FlushTimes(lab.workspace.target.check_interval_s), takes_self=True)
+    )
     executions_elsewhere: int = 0
     unknown: list[str] = field(factory=list)
     deaths: Deaths = field(factory=Deaths)

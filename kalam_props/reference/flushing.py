@@ -111,7 +111,10 @@ def _compact(database: Database, table: Table) -> tuple[int, int]:
 
 
 class FlushScheduler:
-    """Looks at the row counts every `interval` seconds and queues a flush where a policy asks for one."""
+    """Looks at the row counts every `interval` seconds and queues a flush where a policy asks for one.
+
+    At a fixed rate, as the timers of servers have it: how long a look took does not put off the next.
+    """
 
     def __init__(self, database: Database, queue: JobQueue, interval: float) -> None:
         self._database = database
@@ -130,7 +133,9 @@ class FlushScheduler:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        next_look = time.monotonic() + self._interval
+        while not self._stop.wait(max(0.0, next_look - time.monotonic())):
+            next_look += self._interval
             for name, table in self._database.catalog.tables.items():
                 if table.flush_rows and self._database.hot.hot_versions(table.id) >= table.flush_rows:
                     self._queue.submit("flush", name, table.id, f"FL:{name[0]}:{name[1]}:{_hour()}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
-from kalam_props.execution.aim import Aim, Window
+from kalam_props.execution.aim import Aim, Leads, Rhythm, Window
 from kalam_props.execution.releases import Hot, Placed, resolve
 from kalam_props.gate.plan import GateSession, Planned, check
 from kalam_props.history.events import Released
 from kalam_props.history.operations import Flush, Insert, Select
 from kalam_props.programs.model import Release, Step
 
-AIM = Aim(command=Window(400, 2000), policy=Window(1000, 50_000))
+AIM = Aim(Window(400, 2000), Window(1000, 50_000), leads=Leads(0, 0))
 AT_HALF = Release("flush", fraction=0.5)
 
 
@@ -27,8 +28,8 @@ def flush(release=None):
     return Step(Flush("t"), release)
 
 
-def placed(*lanes, hot=None):
-    return resolve(lanes, AIM, hot or {"t": Hot(0, None)})
+def placed(*lanes, hot=None, aim=AIM):
+    return resolve(lanes, aim, hot or {"t": Hot(0, None)})
 
 
 def test_without_release_points_lanes_begin_together_and_follow_their_answers():
@@ -64,6 +65,33 @@ def test_a_flush_by_row_count_is_aimed_at_from_the_answer_of_the_insert_that_rea
     """Two rows are hot and the policy asks for four: the insert of two makes it due."""
     found = placed([insert(2)], [select(AT_HALF)], hot={"t": Hot(2, 4)})
     assert found[1] == Placed((0,), 26_000, Released("flush", 26_000))
+
+
+def test_what_is_aimed_is_the_moment_at_which_a_request_takes_effect():
+    """A read is sent 300 us sooner and a write 800; the flush command, and a flush of it, no sooner."""
+    aim = evolve(AIM, leads=Leads(300, 800))
+    found = placed([flush()], [select(AT_HALF)], [insert(1, AT_HALF)], aim=aim)
+    assert [place.us for place in found] == [0, 1400 - 300, 1400 - 800]
+
+
+def test_a_flush_command_waits_for_what_must_be_sent_before_it():
+    """A write that is to be there when the flush begins leaves 600 us before the command."""
+    aim = evolve(AIM, leads=Leads(300, 1000))
+    begin = Release("flush", fraction=0.0)
+    found = placed([flush(Release("round", 50))], [insert(1, begin)], [select(begin)], aim=aim)
+    assert found == (
+        Placed((), 600, Released("round", 600)),
+        Placed((), 0, Released("flush", 0)),
+        Placed((), 700, Released("flush", 700)),
+    )
+
+
+def test_with_a_known_rhythm_a_flush_by_row_count_is_aimed_at_from_the_next_look_at_the_tables():
+    """The write that makes it due leaves shortly before the look, so that no flush comes sooner."""
+    aim = Aim(policy=Window(0, 4000), rhythm=Rhythm(50_000_000, 0), leads=Leads(300, 1000))
+    found = placed([insert(2)], [select(AT_HALF)], hot={"t": Hot(2, 4)}, aim=aim)
+    assert found == (Placed((), 0, check_us=-4000), Placed((0,), 0, Released("check", 1700), check_us=1700))
+    assert placed([insert(2)], [select()], hot={"t": Hot(2, 4)}, aim=aim)[0] == Placed((), 0)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ def schedule(
     lanes: list[list[int]],
     after: dict[int, list[int]] | None = None,
     us: dict[int, int] | None = None,
+    every: dict[int, tuple[int, int]] | None = None,
     gather_until: int = FAR,
 ) -> Schedule:
-    return Schedule(lanes, after or {}, us or {}, gather_until=gather_until, hold_ns=HOLD)
+    return Schedule(lanes, after or {}, us or {}, every or {}, gather_until=gather_until, hold_ns=HOLD)
 
 
 def test_nothing_is_due_before_every_lane_is_there() -> None:
@@ -108,3 +109,23 @@ def test_a_request_whose_time_has_passed_goes_at_once() -> None:
     order.finished(0, 500_000)
     assert order.at_once(2, 505_000) is None
     assert order.at_once(2, 511_000) == 510_000
+
+
+def test_one_with_a_rhythm_goes_at_its_next_moment_once_it_is_due() -> None:
+    """Moments at 300, 1300, 2300 past the release: due at 2000 after an answer, it goes at 2300."""
+    order = schedule([[0], [1]], after={1: [0]}, every={1: (1000, LEAD_NS + 300)})
+    order.arrived(0, 0)
+    order.arrived(1, 0)
+    assert order.due(0) == [(LEAD_NS, 0, False), (HOLD + LEAD_NS, 1, True)]
+    order.finished(0, LEAD_NS + 2000)
+    assert order.due(LEAD_NS + 2000) == [(LEAD_NS + 2300, 1, False)]
+    assert order.due(LEAD_NS + 9000) == [(LEAD_NS + 2300, 1, False)]
+
+
+def test_one_that_is_due_at_a_moment_of_its_rhythm_goes_at_once() -> None:
+    """And a phase may lie in the future, or be negative."""
+    for phase in (LEAD_NS, LEAD_NS + 7 * 1000, LEAD_NS - 900 * 1000):
+        order = schedule([[0], [1]], every={0: (1000, phase)})
+        order.arrived(0, 0)
+        order.arrived(1, 0)
+        assert order.due(0)[0] == (LEAD_NS, 0, False)
