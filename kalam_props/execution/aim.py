@@ -81,12 +81,8 @@ class Aim:
 
 @define
 class FlushTimes:
-    """The flushes of past histories. `aim` is what they come to.
+    """The flushes of past histories. `aim` is what they come to."""
 
-    `interval_s`: how often the server looks for tables to flush, where that is known.
-    """
-
-    interval_s: float | None = None
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
     _policy: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
     _reads: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
@@ -108,13 +104,21 @@ class FlushTimes:
                 self._policy.append((epoch + began, epoch + ended))
 
     @property
-    def aim(self) -> Aim:
+    def enough(self) -> bool:
+        """Whether so many flushes by command were seen that they are believed."""
+        return len(self._command) >= ENOUGH
+
+    def aim(self, interval_s: float | None) -> Aim:
+        """Where the next flushes are expected.
+
+        `interval_s`: how often the server looks for tables to flush; None: not known.
+        """
         default = Aim()
         leads = Leads(
             _lead(self._reads, _READ_SHARE) or default.leads.read_us,
             _lead(self._writes, _WRITE_SHARE) or default.leads.write_us,
         )
-        rhythm = None if self.interval_s is None else _rhythm(sorted(self._policy), self.interval_s)
+        rhythm = None if interval_s is None else _rhythm(sorted(self._policy), interval_s)
         policy = default.policy
         if rhythm is not None:
             length = statistics.median(ended - began for began, ended in self._policy)

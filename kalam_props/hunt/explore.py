@@ -22,9 +22,6 @@ from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine, bind
 from kalam_props.programs.model import Program
 
-STEPS = 14
-"""Rules a program at the most: the default of 50 draws programs that take seconds each."""
-
 
 class AnomalyFoundError(AssertionError):
     """A program failed; how is in the message. Hypothesis tells failures apart by the class and the place."""
@@ -134,7 +131,7 @@ def explore(
     explorer.failure = None
     bound = seed(random_seed)(bind(machine, explorer, without))
     try:
-        run_state_machine_as_test(bound, settings=_settings(programs, database))
+        run_state_machine_as_test(bound, settings=_settings(machine, programs, database))
     except AnomalyFoundError:
         if explorer.error is not None:
             raise explorer.error from None
@@ -145,16 +142,16 @@ def draw(machine: type[ProgramMachine], *, programs: int, random_seed: int) -> l
     """Up to `programs` programs of a machine, run by nobody."""
     drawn: list[Program] = []
     run_state_machine_as_test(
-        seed(random_seed)(bind(machine, drawn.append)), settings=_settings(programs, None)
+        seed(random_seed)(bind(machine, drawn.append)), settings=_settings(machine, programs, None)
     )
     return drawn
 
 
-def _settings(programs: int, database: ExampleDatabase | None) -> settings:
+def _settings(machine: type[ProgramMachine], programs: int, database: ExampleDatabase | None) -> settings:
     """Generate only, and what the database knows first; no deadlines, no health checks, no words."""
     return settings(
         max_examples=programs,
-        stateful_step_count=STEPS,
+        stateful_step_count=machine.steps,
         deadline=None,
         database=database,
         phases=(Phase.reuse, Phase.generate) if database is not None else (Phase.generate,),

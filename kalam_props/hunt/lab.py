@@ -8,13 +8,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
 from kalam_props.checks.judge import judge
 from kalam_props.checks.verdict import Verdict
 from kalam_props.drivers.protocol import Driver
 from kalam_props.errors import ServerDiedError, StorageError, TargetError
 from kalam_props.execution.aim import Aim, FlushTimes
+from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.events import ServerEvent
@@ -81,13 +82,12 @@ class Lab:
     aim: Aim = field(factory=Aim)
     executions: int = 0
     feedback: bool = True
-    flush_times: FlushTimes = field(
-        default=Factory(lambda lab: FlushTimes(lab.workspace.target.check_interval_s), takes_self=True)
-    )
+    flush_times: FlushTimes = field(factory=FlushTimes)
     executions_elsewhere: int = 0
     unknown: list[str] = field(factory=list)
     deaths: Deaths = field(factory=Deaths)
     _programs: set[str] = field(factory=set, repr=False)
+    _calibrated: bool = field(default=False, repr=False)
     _taken: int | None = field(default=None, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
@@ -129,10 +129,27 @@ class Lab:
                 raise ServerDiedError(f"the server died and does not come up again: {error}") from None
 
     def take_aim(self) -> None:
-        """Aim at flushes as the runs so far say. For between batches of programs, never inside of one."""
-        if self.feedback:
+        """Aim at flushes as the runs so far say. For between batches of programs, never inside of one.
+
+        Where nothing was run yet, a few flushes are made to learn from.
+
+        Raises:
+            KalamPropsError: the target is not usable.
+
+        """
+        target = self.workspace.target
+        if not self.feedback or target.gate is None:
+            return
+        with self._lock:
+            calibrate = not (self._calibrated or self.flush_times.enough)
+            self._calibrated = True
+        if calibrate:
+            path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
+            history = execute(calibration(), self.workspace, path, self.limits)
             with self._lock:
-                self.aim = self.flush_times.aim
+                self.flush_times.learn(history)
+        with self._lock:
+            self.aim = self.flush_times.aim(target.check_interval_s)
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, some at once on fresh tables, until its trials are `enough`.

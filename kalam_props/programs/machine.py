@@ -86,6 +86,8 @@ class ProgramMachine(RuleBasedStateMachine):
     Attributes:
         run_program: what to do with a finished program; bound by `bind`.
         without: kinds of operations that are not drawn.
+        steps: how many rules a program has at the most. The default of Hypothesis draws programs that take
+            seconds each.
         max_users, max_sessions: how many at most.
         flush_rows: the flush boundaries to draw from; None: no flush by row count.
         table_def: columns and type of the table; columns that are not mentioned above are TEXT.
@@ -98,6 +100,7 @@ class ProgramMachine(RuleBasedStateMachine):
     without: ClassVar[frozenset[str]] = frozenset()
     needs: ClassVar[frozenset[str]] = frozenset()
     at_best: ClassVar[Mapping[str, frozenset[str]]] = MappingProxyType({})
+    steps: ClassVar[int] = 14
     max_users: ClassVar[int] = 3
     max_sessions: ClassVar[int] = 2
     flush_rows: ClassVar[tuple[int | None, ...]] = (3, 4, 5, 8, 12)

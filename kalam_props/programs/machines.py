@@ -40,7 +40,7 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Release, TableDef
-from kalam_props.programs.moments import MOMENTS, at_flush, in_race
+from kalam_props.programs.moments import MOMENTS, at_flush, in_race, swept
 
 
 class Inserts(ProgramMachine):
@@ -190,8 +190,8 @@ class Races(ProgramMachine):
 MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
 """Kinds of operations that meet, and their moments."""
 
-FEW_MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=1, max_size=3)
-"""Those that meet a flush: with more, a server on few cores does each too late to be where it was aimed."""
+FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
+"""Kinds of those that meet a flush: with more, a server on few cores does each too late."""
 
 
 class Contention(ProgramMachine):
@@ -202,8 +202,11 @@ class Contention(ProgramMachine):
     @rule(user=SESSIONS, key=KEYS, meetings=MEETINGS)
     def contend(self, user: int, key: int, meetings: list[tuple[int, int]]) -> None:
         """Each in a session of its own, so that all of them are on the wire together."""
+        index = user % self.user_count
+        owner = f"u{index}"
+        if not self.model(owner).live:
+            self.insert(index, Size(0, 1))
         self.new_round()
-        owner = f"u{user % self.user_count}"
         chosen = self.key(f"{owner}/1", key)
         for number, (pick, moment) in enumerate(meetings, 1):
             kind = self.contender_kinds[pick % len(self.contender_kinds)]
@@ -218,8 +221,17 @@ class FlushMeetings(ProgramMachine):
         *("select", "insert", "count", "update", "select", "get", "count", "delete"),
     )
 
-    @rule(user=SESSIONS, rows=st.integers(1, 3), key=KEYS, meetings=FEW_MEETINGS)
-    def meet_flush(self, user: int, rows: int, key: int, meetings: list[tuple[int, int]]) -> None:
+    @rule(
+        user=SESSIONS,
+        rows=st.integers(1, 3),
+        payload=PAYLOADS,
+        key=KEYS,
+        meetings=FEW_MEETINGS,
+        moment=MOMENTS,
+    )
+    def meet_flush(
+        self, user: int, rows: int, payload: str, key: int, meetings: list[int], moment: int
+    ) -> None:
         """A flush of nothing meets nobody: first rows, and so few that no flush by row count takes them.
 
         Then each operation in a session of its own.
@@ -231,10 +243,10 @@ class FlushMeetings(ProgramMachine):
             rows = min(rows, boundary - 1)
             if self.hot + rows >= boundary:
                 self.await_flush(index)
-        self.insert(index, Size(0, rows))
+        self.insert(index, Size(0, rows), payload=payload)
         chosen = self.key(f"{owner}/1", key)
         self.new_round()
-        for number, (pick, moment) in enumerate(meetings, 1):
+        for number, pick in enumerate(meetings, 1):
             session = f"{owner}/{number}"
             match self.meeting_kinds[pick % len(self.meeting_kinds)]:
                 case "select":
@@ -248,7 +260,7 @@ class FlushMeetings(ProgramMachine):
                     model.next += 1
                 case kind:
                     self.on_key(kind, session, chosen)
-            self.when(at_flush(moment))
+            self.when(at_flush(swept(moment, number - 1)))
         self.add(Flush(TABLE), f"{owner}/{len(meetings) + 1}", join=True)
 
 
@@ -272,12 +284,14 @@ class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writ
     race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
 
 
-class Meetings(FlushMeetings, Contention, Inserts):
+class Meetings(FlushMeetings, Contention):
     """Nothing but operations that meet a flush or each other: for windows of a millisecond and less.
 
-    Mostly without a flush by row count, which comes when nobody aims at it, and has to be waited for.
+    Short programs: each meeting is a chance of its own, and few of them are sooner made small. Mostly without
+    a flush by row count, which has to be waited for.
     """
 
+    steps = 5
     max_users = 2
     flush_rows = (None, None, None, 12)
 

@@ -16,8 +16,15 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_FRACTIONS = 24
-"""Steps of a flush at which a request can be released."""
+_FRACTIONS = (0.0, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, *(round(0.55 + at / 30, 2) for at in range(22)))
+"""Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
+more often where it begins; mostly from where it publishes what it wrote until shortly after it has deleted
+the rows that it moved."""
+
+_WITHOUT = 32 - len(_FRACTIONS)
+
+_STRIDE = 13
+"""Near the golden section of all moments, and prime to their number: multiples of it leave no large gap."""
 
 
 def in_race(moment: int) -> Release | None:
@@ -26,5 +33,13 @@ def in_race(moment: int) -> Release | None:
 
 
 def at_flush(moment: int) -> Release | None:
-    """Three in four at some point of the flush."""
-    return Release("flush", fraction=(moment - 8) / (_FRACTIONS - 1)) if moment >= 8 else None
+    """Nine in ten at some point of the flush."""
+    return Release("flush", fraction=_FRACTIONS[moment - _WITHOUT]) if moment >= _WITHOUT else None
+
+
+def swept(moment: int, number: int) -> int:
+    """The moment of the `number`th request that meets a flush, when the first was drawn to have `moment`.
+
+    Spread over the flush: two that were drawn each for itself are often at the same point of it.
+    """
+    return (moment + number * _STRIDE) % 32

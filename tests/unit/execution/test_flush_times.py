@@ -50,7 +50,7 @@ def learnt(*histories):
     times = FlushTimes()
     for history in histories:
         times.learn(history)
-    return times.aim.command
+    return times.aim(None).command
 
 
 def test_the_median_of_many_flushes_is_aimed_at():
@@ -100,8 +100,8 @@ def test_how_soon_requests_take_effect_is_learnt_from_their_time_on_the_wire():
         invoked = [Invoke(i, 0, f"u0/{i}", "u0", op) for i, op in enumerate(ops, 1)]
         answers = [Ok(i + 2, 30 * MS, i, wire=(10 * MS, 12 * MS + i * MS)) for i in (1, 2)]
         times.learn(History(HEADER, (*invoked, *answers)))
-    assert times.aim.leads == Leads(read_us=600, write_us=3600)
-    assert FlushTimes().aim.leads == Leads()
+    assert times.aim(None).leads == Leads(read_us=600, write_us=3600)
+    assert FlushTimes().aim(None).leads == Leads()
 
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -114,23 +114,23 @@ def due_by_row_count(at_ms, *, for_ms=6):
 
 
 def rhythm_of(*histories, interval_s=0.05):
-    times = FlushTimes(interval_s)
+    times = FlushTimes()
     for history in histories:
         times.learn(history)
-    return times.aim.rhythm
+    return times.aim(interval_s).rhythm
 
 
 def test_the_looks_of_the_server_at_its_tables_are_learnt_from_the_flushes_that_follow():
     """Period and phase, over histories that each have their own time; some looks find nothing to flush."""
-    times = FlushTimes(0.05)
+    times = FlushTimes()
     for look in (0, 1, 4, 9, 30, 31, 77):
         times.learn(due_by_row_count(look * 50 + 3))
-    rhythm = times.aim.rhythm
+    rhythm = times.aim(0.05).rhythm
     assert rhythm is not None
     assert abs(rhythm.period_ns - 50 * MS) < 1000
     first = round(BEGAN.timestamp()) * 10**9 + 3 * MS + MS // 2
     assert abs((rhythm.phase_ns - first + 25 * MS) % (50 * MS) - 25 * MS) < 2000
-    assert times.aim.policy == Window(0, 6000)
+    assert times.aim(0.05).policy == Window(0, 6000)
 
 
 def test_a_period_is_learnt_that_is_not_quite_what_was_asked_for():
