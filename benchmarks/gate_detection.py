@@ -1,12 +1,21 @@
 """How soon a race is found with the gate, without it, and by the fixed scenario in a loop, side by side.
 
     python benchmarks/gate_detection.py [--fault NAME]... [--window 1ms] [--seeds 5] [--limit 120]
-        [--scenario-limit 600] [--shrink 30] [--machine NAME]... [--driver process]
+        [--times 30] [--machine NAME]... [--driver process] [--shrink 0] [--scenario 0]
 
 For each race fault, with a window that the server reports as it really was: programs and seconds until a hunt
-first finds it, the median of seeds. What was not found until the limit counts as the limit, and is marked.
-With `--shrink`, the first program found with the gate is shrunk, and run with and without the gate: how often
-it shows the fault again.
+first finds it, for each seed and as the median of all. A search ends after `--limit` seconds; one without the
+gate also after `--times` as many programs as the median with the gate had needed. One that found nothing
+until then counts as that many, and the ratio is marked: it is at least so much. Seconds hold all that a hunt
+does, also the flushes that it makes to learn when they run; a program is one that a machine drew.
+
+Both sides draw the same programs, for the same seed, until the first is found: from `--machine`, by default
+`meetings`, whose programs are short. With long ones both sides find a fault in the first few, and their ratio
+says nothing.
+
+With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
+times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
+fixed scenario of five users who insert 150 rows each is repeated for so long, without the gate.
 """
 
 from __future__ import annotations
@@ -15,7 +24,7 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,10 +32,11 @@ import httpx
 from attrs import define, frozen
 
 from kalam_props.hunt.campaign import Listener, Plan, hunt
-from kalam_props.hunt.explore import Failure
+from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.measure import estimate
 from kalam_props.hunt.scenario import Scenario, run
-from kalam_props.hunt.shrink import estimate, shrink
+from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machines import MACHINES
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
@@ -37,6 +47,9 @@ FAULTS_OF_RACES = tuple(
     # A hang costs its deadline each time, and notifications have no part in these machines.
     if "window" in fault.parameters and name not in ("hang-at-flush", "notification-overtaken")
 )
+
+AGAIN = 40
+"""Runs of a shrunk program on each side."""
 
 
 class FoundError(Exception):
@@ -49,61 +62,120 @@ class Search:
 
     programs: int = 0
     seconds: float = 0.0
-    failure: Failure | None = None
-    windows: str = ""
+    finding: Finding | None = None
+    window: str = ""
 
 
 @frozen
 class Setting:
+    fault: str
     machines: tuple[str, ...]
     driver: str
     limit: float
-    shrink: float
+
+    def plan(self, lab: Lab, seed: int, programs: int | None, shrink_s: float = 0.0) -> Plan:
+        return Plan(
+            machines={name: MACHINES[name] for name in self.machines},
+            random_seed=seed,
+            programs=programs,
+            seconds=self.limit,
+            shrink_s=shrink_s,
+            fail_fast=True,
+            seeds_folder=lab.folder.parent / "seeds",
+        )
 
 
 @contextmanager
-def lab_of(fault: str, setting: Setting, *, gate: bool) -> Iterator[Lab]:
+def lab_of(setting: Setting, *, gate: bool) -> Iterator[Lab]:
     with tempfile.TemporaryDirectory() as folder:
-        options = TargetOptions(faults=(fault,), gate=gate, driver=setting.driver)
+        options = TargetOptions(faults=(setting.fault,), gate=gate, driver=setting.driver)
         with open_run(options, Path(folder)) as workspace:
             yield Lab(workspace, Path(folder) / "histories")
 
 
-def windows(lab: Lab, fault: str) -> str:
-    """The lengths that the fault's window really had, as the server measured them."""
+def window(lab: Lab, fault: str) -> str:
+    """How long the fault's window really was, as the server measured it."""
     report = httpx.get(f"{lab.workspace.target.url}/v1/reference/stats", trust_env=False).json()
     seen = report["faults"][fault.partition(":")[0]]
     lengths = seen["window_ms"]
-    return f"{seen['hits']} hits" + (f", {lengths['median']:.1f} ms at the median" if lengths else "")
+    return f"{seen['hits']} hits" + (f" of {lengths['median']:.2f} ms" if lengths else "")
 
 
-def search(lab: Lab, fault: str, setting: Setting, seed: int) -> Search:
+def search(setting: Setting, seed: int, *, gate: bool, programs: int | None) -> Search:
     found = Search()
 
     def ran(_trial: object) -> None:
         found.programs += 1
 
-    def failed(failure: Failure) -> None:
-        found.failure = failure
+    def failed(finding: Finding) -> None:
+        found.finding = finding
         raise FoundError
 
-    plan = Plan(
-        machines={name: MACHINES[name] for name in setting.machines},
-        random_seed=seed,
-        seconds=setting.limit,
-    )
-    began = time.monotonic()
-    with suppress(FoundError):
-        hunt(lab, plan, Listener(on_trial=ran, on_failure=failed))
-    found.seconds = time.monotonic() - began
-    found.windows = windows(lab, fault)
+    with lab_of(setting, gate=gate) as lab:
+        began = time.monotonic()
+        with suppress(FoundError):
+            hunt(lab, setting.plan(lab, seed, programs), Listener(on_trial=ran, on_failure=failed))
+        found.seconds = time.monotonic() - began
+        found.window = window(lab, setting.fault)
+    names = YARDSTICKS[setting.fault.partition(":")[0]].names
+    if found.finding is not None and found.finding.sighting.name not in names:
+        print(f"  not one of its names: {found.finding.sighting.name}")
     return found
 
 
-def scenario_loop(fault: str, setting: Setting, limit: float) -> str:
+def searches(setting: Setting, seeds: int, *, gate: bool, programs: int | None) -> list[Search]:
+    found = [search(setting, seed, gate=gate, programs=programs) for seed in range(1, seeds + 1)]
+    print(
+        f"  {'gate   ' if gate else 'no gate'}   programs {told(found, lambda s: s.programs)}; "
+        f"seconds {told(found, lambda s: s.seconds)}; windows: {', '.join(s.window for s in found)}",
+        flush=True,
+    )
+    return found
+
+
+def told(found: Sequence[Search], of: Callable[[Search], float]) -> str:
+    each = " ".join(f"{'' if search.finding else '>'}{of(search):.0f}" for search in found)
+    return f"{mark(found)}{statistics.median(of(search) for search in found):.0f} ({each})"
+
+
+def mark(found: Sequence[Search]) -> str:
+    """`>` where most found nothing: the median is then a limit."""
+    return ">" if sum(search.finding is None for search in found) > len(found) // 2 else ""
+
+
+def compare(setting: Setting, seeds: int, times: float) -> None:
+    with_gate = searches(setting, seeds, gate=True, programs=None)
+    needed = statistics.median(search.programs for search in with_gate)
+    most = None if mark(with_gate) else round(times * needed)
+    without = searches(setting, seeds, gate=False, programs=most)
+    ratio = statistics.median(search.programs for search in without) / max(1, needed)
+    if mark(with_gate):
+        print("  ratio     none: most searches with the gate found nothing", flush=True)
+    else:
+        print(f"  ratio     {mark(without)}{ratio:.1f} times fewer programs", flush=True)
+
+
+def reproduction(setting: Setting, shrink_s: float) -> str:
+    """How often the shrunk program shows the fault, with the gate and without it."""
+    with lab_of(setting, gate=True) as lab:
+        outcome = hunt(lab, setting.plan(lab, 1, None, shrink_s), Listener())
+        if not outcome.findings:
+            return "nothing was found to shrink"
+        finding = outcome.findings[0]
+        program, wanted = finding.program, finding.sighting
+        with_gate = estimate(lab, program, wanted, runs=AGAIN, enough=AGAIN)
+    with lab_of(setting, gate=False) as other:
+        without = estimate(other, program, wanted, runs=AGAIN, enough=AGAIN)
+    return (
+        f"{wanted.name}, {program.operations} operations: "
+        f"{with_gate.seen} of {with_gate.runs} with the gate, {without.seen} of {without.runs} without"
+    )
+
+
+def scenario_loop(setting: Setting, limit: float) -> str:
     """What a user does today: five users insert 150 rows each, over and over."""
     with tempfile.TemporaryDirectory() as folder:
-        options = TargetOptions(faults=(fault,), gate=False, driver=setting.driver)
+        options = TargetOptions(faults=(setting.fault,), gate=False, driver=setting.driver)
         with open_run(options, Path(folder)) as workspace:
             began, runs = time.monotonic(), 0
             while time.monotonic() - began < limit:
@@ -114,63 +186,28 @@ def scenario_loop(fault: str, setting: Setting, limit: float) -> str:
             return f"not found in {runs} runs, {time.monotonic() - began:.0f} s"
 
 
-def reproduction(lab: Lab, failure: Failure, fault: str, setting: Setting) -> str:
-    """How often the shrunk program shows the fault, with the gate and without it."""
-    rate = estimate(lab, failure.trial.program, failure.sighting)
-    shrunk = shrink(lab, failure.trial, failure.sighting, rate, budget_s=setting.shrink)
-    program, wanted = shrunk.trial.program, shrunk.sighting
-    with_gate = estimate(lab, program, wanted, runs=20, enough=20)
-    with lab_of(fault, setting, gate=False) as other:
-        without = estimate(other, program, wanted, runs=20, enough=20)
-    return (
-        f"{wanted.name}, {program.operations} operations: "
-        f"{with_gate.seen} of {with_gate.runs} with the gate, "
-        f"{without.seen} of {without.runs} without"
-    )
-
-
-def told(found: list[Search], of: Callable[[Search], float]) -> str:
-    missed = sum(search.failure is None for search in found)
-    value = statistics.median(of(search) for search in found)
-    return f"{'>' if missed > len(found) // 2 else ''}{value:.0f}" + (f" ({missed} missed)" if missed else "")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--fault", action="append", choices=FAULTS_OF_RACES)
     parser.add_argument("--window", default="1ms")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="0: without the searches")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one search")
-    parser.add_argument("--scenario-limit", type=float, default=600.0, help="0: without the scenario")
-    parser.add_argument("--shrink", type=float, default=30.0, help="seconds; 0: without reproduction rates")
+    parser.add_argument("--times", type=float, default=30.0, help="programs without the gate, at the most")
     parser.add_argument("--machine", action="append", choices=list(MACHINES))
-    parser.add_argument("--driver", default="process")
+    parser.add_argument("--driver", default="process", choices=("process", "session", "http"))
+    parser.add_argument("--shrink", type=float, default=0.0, help="seconds; 0: without reproduction rates")
+    parser.add_argument("--scenario", type=float, default=0.0, help="seconds; 0: without the scenario")
     chosen = parser.parse_args()
-    machines = tuple(chosen.machine or [name for name in MACHINES if name != "lossy-network"])
-    setting = Setting(machines, chosen.driver, chosen.limit, chosen.shrink)
     for name in chosen.fault or FAULTS_OF_RACES:
         fault = f"{name}:window={chosen.window}"
-        print(f"{fault}", flush=True)
-        medians = {}
-        shrunk = not setting.shrink
-        for gate in (True, False):
-            found = []
-            for seed in range(1, chosen.seeds + 1):
-                with lab_of(fault, setting, gate=gate) as lab:
-                    found.append(search(lab, fault, setting, seed))
-                    failure = found[-1].failure
-                    if gate and failure is not None and not shrunk:
-                        shrunk = True
-                        print(f"  again     {reproduction(lab, failure, fault, setting)}", flush=True)
-            medians[gate] = statistics.median(search.programs for search in found)
-            print(
-                f"  {'gate   ' if gate else 'no gate'}   programs {told(found, lambda s: s.programs)}; "
-                f"seconds {told(found, lambda s: s.seconds)}; {found[-1].windows}",
-                flush=True,
-            )
-        print(f"  ratio     {medians[False] / max(1, medians[True]):.1f} times fewer programs", flush=True)
-        if chosen.scenario_limit:
-            print(f"  scenario  {scenario_loop(fault, setting, chosen.scenario_limit)}", flush=True)
+        setting = Setting(fault, tuple(chosen.machine or ("meetings",)), chosen.driver, chosen.limit)
+        print(fault, flush=True)
+        if chosen.seeds:
+            compare(setting, chosen.seeds, chosen.times)
+        if chosen.shrink:
+            print(f"  again     {reproduction(setting, chosen.shrink)}", flush=True)
+        if chosen.scenario:
+            print(f"  scenario  {scenario_loop(setting, chosen.scenario)}", flush=True)
 
 
 if __name__ == "__main__":
