@@ -26,8 +26,13 @@ _READ_SHARE, _WRITE_SHARE = 0.2, 0.9
 """How far into its time on the wire a request takes effect: a read looks soon after it came, a write is there
 shortly before its answer. Measured inside the reference server."""
 
-_LONGEST_GAP = 200
-"""Periods without a flush after which it can't be told any more how many they were."""
+_LONGEST_GAP = 500
+"""Periods without a flush after which it can't be told any more how many they were: 1 in 1,000 off its rate,
+a server's timer is then half a period away from where it is expected."""
+
+_CLEARLY_NS = 1_000_000
+"""So much nearer must moments be to a period of their own: a few that are near each other say little of it,
+and the one that the server was told is mostly true."""
 
 _LONGEST_PERIOD_NS = 2_000_000_000
 """A request is not held for longer, for the sake of a flush."""
@@ -84,7 +89,7 @@ class FlushTimes:
     """The flushes of past histories. `aim` is what they come to."""
 
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
-    _policy: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
+    _policy: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
     _reads: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
     _writes: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
 
@@ -97,11 +102,11 @@ class FlushTimes:
         sent = _commands(history)
         epoch = _epoch_ns(history)
         for flush in _completed(history):
-            began, ended = _middle(flush.began), _middle(flush.ended)
+            began = _middle(flush.began)
             if flush.job in sent:
-                self._command.append((began - sent[flush.job], ended - sent[flush.job]))
+                self._command.append((began - sent[flush.job], _middle(flush.ended) - sent[flush.job]))
             elif epoch is not None:
-                self._policy.append((epoch + began, epoch + ended))
+                self._policy.append(epoch + began)
 
     @property
     def enough(self) -> bool:
@@ -119,11 +124,11 @@ class FlushTimes:
             _lead(self._writes, _WRITE_SHARE) or default.leads.write_us,
         )
         rhythm = None if interval_s is None else _rhythm(sorted(self._policy), interval_s)
-        policy = default.policy
-        if rhythm is not None:
-            length = statistics.median(ended - began for began, ended in self._policy)
-            policy = Window(0, max(1, round(length / 1000)))
-        return Aim(_window(self._command) or default.command, policy, rhythm, leads)
+        command = _window(self._command) or default.command
+        # A flush takes as long whatever caused it. What follows a look is known worse: as all of them come at
+        # the same part of a millisecond, the roundings do not cancel out.
+        policy = default.policy if rhythm is None else Window(0, command.length_us)
+        return Aim(command, policy, rhythm, leads)
 
     def _learn_requests(self, history: History) -> None:
         ops = {event.i: event.op for event in history.events if isinstance(event, Invoke)}
@@ -178,7 +183,7 @@ def _lead(times: Collection[int], share: float) -> int | None:
     return round(share * statistics.median(times) / 1000) if len(times) >= ENOUGH else None
 
 
-def _rhythm(flushes: Sequence[tuple[int, int]], interval_s: float) -> Rhythm | None:
+def _rhythm(flushes: Sequence[int], interval_s: float) -> Rhythm | None:
     """The line through the moments at which flushes began, whole numbers of periods apart.
 
     None where there are too few, or where they do not lie on one.
@@ -188,7 +193,7 @@ def _rhythm(flushes: Sequence[tuple[int, int]], interval_s: float) -> Rhythm | N
         return None
     moments: list[int] = []
     places: list[int] = []
-    for began, _ in flushes:
+    for began in flushes:
         periods = round((began - moments[-1]) / nominal) if moments else 0
         if periods > _LONGEST_GAP:
             moments, places, periods = [], [], 0
@@ -197,10 +202,18 @@ def _rhythm(flushes: Sequence[tuple[int, int]], interval_s: float) -> Rhythm | N
     if len(moments) < ENOUGH or places[-1] == 0:
         return None
     after_first = [moment - moments[0] for moment in moments]
-    period = statistics.linear_regression(places, after_first).slope
-    residuals = [moment - place * period for moment, place in zip(after_first, places, strict=True)]
-    phase = statistics.median(residuals)
-    astray = statistics.median(abs(residual - phase) for residual in residuals)
+    period, phase, astray = nominal, *_phase(after_first, places, nominal)
+    fitted = statistics.linear_regression(places, after_first).slope
+    fitted_phase, fitted_astray = _phase(after_first, places, fitted)
+    if astray > _CLEARLY_NS + fitted_astray:
+        period, phase, astray = fitted, fitted_phase, fitted_astray
     if astray > nominal / 16:
         return None
     return Rhythm(round(period), round(moments[0] + phase + places[-1] * period))
+
+
+def _phase(moments: Sequence[int], places: Sequence[int], period: float) -> tuple[float, float]:
+    """Where the moments begin if they have this period, and how far from there they are at the median."""
+    residuals = [moment - place * period for moment, place in zip(moments, places, strict=True)]
+    phase = statistics.median(residuals)
+    return phase, statistics.median(abs(residual - phase) for residual in residuals)

@@ -145,7 +145,8 @@ class Lab:
             self._calibrated = True
         if calibrate:
             path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
-            history = execute(calibration(), self.workspace, path, self.limits)
+            program = calibration(target.check_interval_s)
+            history = execute(program, self.workspace, path, self.limits)
             with self._lock:
                 self.flush_times.learn(history)
         with self._lock:

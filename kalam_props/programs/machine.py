@@ -169,11 +169,11 @@ class ProgramMachine(RuleBasedStateMachine):
     ) -> None:
         """Insert rows with keys that this user never used."""
         name = self.session(session)
-        model = self.model(name)
-        rows = self.rows_for(size)
-        keys = list(range(model.next, model.next + rows))
-        model.next += rows
-        self._insert(name, keys, payload, join=join, null_n=null_n)
+        self._insert(name, self._fresh(name, self.rows_for(size)), payload, join=join, null_n=null_n)
+
+    def insert_fresh(self, session: str, rows: int) -> None:
+        """Insert so many rows with keys that the session's user never used, joined to the round."""
+        self._insert(session, self._fresh(session, rows), payloads.PLAIN, join=True, null_n=False)
 
     def reinsert(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
         """Insert a key that was deleted before, if there is one."""
@@ -277,6 +277,13 @@ class ProgramMachine(RuleBasedStateMachine):
         run = type(self).run_program
         if program.operations and run is not None:
             run(program)
+
+    def _fresh(self, session: str, rows: int) -> list[int]:
+        """Keys that the session's user never used, and will not use again."""
+        model = self.model(session)
+        keys = list(range(model.next, model.next + rows))
+        model.next += rows
+        return keys
 
     def _insert(self, session: str, keys: list[int], payload: str, *, join: bool, null_n: bool) -> None:
         n = None if null_n else 0

@@ -228,13 +228,22 @@ class FlushMeetings(ProgramMachine):
         key=KEYS,
         meetings=FEW_MEETINGS,
         moment=MOMENTS,
+        by_rows=st.booleans(),
     )
     def meet_flush(
-        self, user: int, rows: int, payload: str, key: int, meetings: list[int], moment: int
+        self,
+        user: int,
+        rows: int,
+        payload: str,
+        key: int,
+        meetings: list[int],
+        moment: int,
+        by_rows: bool,  # noqa: FBT001
     ) -> None:
         """A flush of nothing meets nobody: first rows, and so few that no flush by row count takes them.
 
-        Then each operation in a session of its own.
+        Then each operation in a session of its own, and one that causes the flush: the command, or an insert
+        up to the boundary.
         """
         index = user % self.user_count
         owner = f"u{index}"
@@ -246,6 +255,12 @@ class FlushMeetings(ProgramMachine):
         self.insert(index, Size(0, rows), payload=payload)
         chosen = self.key(f"{owner}/1", key)
         self.new_round()
+        cause = f"{owner}/{len(meetings) + 1}"
+        if by_rows and boundary is not None:
+            # Before the others: of several inserts the first of the largest is taken for the cause.
+            self.insert_fresh(cause, self.rows_for(Size(1, 0)))
+        else:
+            self.add(Flush(TABLE), cause, join=True)
         for number, pick in enumerate(meetings, 1):
             session = f"{owner}/{number}"
             match self.meeting_kinds[pick % len(self.meeting_kinds)]:
@@ -254,14 +269,10 @@ class FlushMeetings(ProgramMachine):
                 case "count":
                     self.add(Count(TABLE), session, join=True)
                 case "insert":
-                    model = self.model(owner)
-                    self.on_key("insert", session, model.next)
-                    model.live.append(model.next)
-                    model.next += 1
+                    self.insert_fresh(session, 1)
                 case kind:
                     self.on_key(kind, session, chosen)
             self.when(at_flush(swept(moment, number - 1)))
-        self.add(Flush(TABLE), f"{owner}/{len(meetings) + 1}", join=True)
 
 
 class Isolation(Inserts, Reads, Races):
@@ -287,13 +298,12 @@ class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writ
 class Meetings(FlushMeetings, Contention):
     """Nothing but operations that meet a flush or each other: for windows of a millisecond and less.
 
-    Short programs: each meeting is a chance of its own, and few of them are sooner made small. Mostly without
-    a flush by row count, which has to be waited for.
+    Short programs: each meeting is a chance of its own, and few of them are sooner made small.
     """
 
     steps = 5
     max_users = 2
-    flush_rows = (None, None, None, 12)
+    flush_rows = (None, 3, None, 5)
 
 
 class Updates(Inserts, Writes, Reads, Races, Contention):

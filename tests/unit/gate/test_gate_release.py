@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gate_peers import OK, Counting, connect, poll, read_answer, read_request, sql_request
 
 from kalam_props.gate.handle import ArmedRound, Gate
-from kalam_props.gate.plan import GateSession, Planned, WireRecord, others
+from kalam_props.gate.plan import Every, GateSession, Planned, WireRecord, others
 
 Behind = Callable[[Callable[[socket.socket], None]], Gate]
 MS = 1_000_000
@@ -267,3 +267,18 @@ def test_holding_does_not_delay_others_connections(behind: Behind) -> None:
     other = Client(free, *[f"SELECT {n}" for n in range(100)])
     other.join()
     assert other.answers == [OK] * 100
+
+
+def test_one_with_a_rhythm_is_sent_at_a_moment_of_it_and_never_before(behind: Behind) -> None:
+    """Moments 40 ms apart: it leaves after one of them, the first since it was due."""
+    gate = behind(Counting())
+    every = Every(40 * MS, 7 * MS)
+    plan = [
+        Planned(gate.open_session(), "INSERT"),
+        Planned(gate.open_session(), "SELECT", (0,), us=500, every=every),
+    ]
+    insert, select = run(gate, plan)
+    assert select.due_ns is not None
+    assert (select.due_ns - every.phase_ns) % every.period_ns == 0
+    assert answered(insert) + MS // 2 <= select.due_ns < answered(insert) + MS // 2 + every.period_ns
+    assert select.due_ns <= sent(select)
