@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from kalam_props.history.events import FlushRun, History, Invoke, Ok, ServerEvent
 from kalam_props.history.operations import READS, WRITES, Operation
 
-MEMORY = 200
+MEMORY = 60
 """Flushes that are remembered: a machine that gets busy must not be aimed at as if it were not."""
 
 ENOUGH = 5
@@ -90,6 +90,7 @@ class FlushTimes:
 
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
     _policy: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
+    _policy_lengths: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
     _reads: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
     _writes: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
 
@@ -102,11 +103,12 @@ class FlushTimes:
         sent = _commands(history)
         epoch = _epoch_ns(history)
         for flush in _completed(history):
-            began = _middle(flush.began)
+            began, ended = _middle(flush.began), _middle(flush.ended)
             if flush.job in sent:
-                self._command.append((began - sent[flush.job], _middle(flush.ended) - sent[flush.job]))
+                self._command.append((began - sent[flush.job], ended - sent[flush.job]))
             elif epoch is not None:
                 self._policy.append(epoch + began)
+                self._policy_lengths.append(ended - began)
 
     @property
     def enough(self) -> bool:
@@ -125,9 +127,9 @@ class FlushTimes:
         )
         rhythm = None if interval_s is None else _rhythm(sorted(self._policy), interval_s)
         command = _window(self._command) or default.command
-        # A flush takes as long whatever caused it. What follows a look is known worse: as all of them come at
-        # the same part of a millisecond, the roundings do not cancel out.
-        policy = default.policy if rhythm is None else Window(0, command.length_us)
+        policy = default.policy
+        if rhythm is not None:
+            policy = Window(0, max(1, round(_middle_half(self._policy_lengths) / 1000)))
         return Aim(command, policy, rhythm, leads)
 
     def _learn_requests(self, history: History) -> None:
@@ -177,6 +179,17 @@ def _window(seen: Collection[tuple[int, int]]) -> Window | None:
     begin = round(max(0, statistics.median(began for began, _ in seen)) / 1000)
     end = round(statistics.median(ended for _, ended in seen) / 1000)
     return Window(begin, max(1, end - begin))
+
+
+def _middle_half(lengths: Collection[int]) -> float:
+    """The mean without a quarter on each side.
+
+    Not the median: looks at tables keep to one part of a millisecond, so that the roundings of what follows
+    them do not cancel out, and half of the flushes may have the very same length.
+    """
+    ordered = sorted(lengths)
+    cut = len(ordered) // 4
+    return statistics.fmean(ordered[cut : len(ordered) - cut])
 
 
 def _lead(times: Collection[int], share: float) -> int | None:

@@ -17,9 +17,12 @@ SOON_S = 0.1
 _COLUMNS = (("id", "BIGINT"), ("v", "TEXT"))
 _BY_COMMAND, _BY_ROWS = "t", "r"
 
+_READERS = ("u0/2", "u0/3")
+"""As many as meet a flush in programs: what runs beside it makes it longer."""
+
 
 def calibration(interval_s: float | None) -> Program:
-    """Rows, then a flush of them with a read beside it, over and over; then flushes by row count.
+    """Rows, then a flush of them with reads beside it, over and over; then flushes by row count.
 
     `interval_s`: how often the server looks for tables to flush; None: not known.
     """
@@ -27,7 +30,7 @@ def calibration(interval_s: float | None) -> Program:
     for key in range(FLUSHES):
         rounds += [
             _round({"u0/1": _insert(_BY_COMMAND, key)}),
-            _round({"u0/1": Flush(_BY_COMMAND), "u0/2": Select(_BY_COMMAND)}),
+            _round({"u0/1": Flush(_BY_COMMAND), **dict.fromkeys(_READERS, Select(_BY_COMMAND))}),
             _round({"u0/1": AwaitFlush(_BY_COMMAND)}),
         ]
     tables = {_BY_COMMAND: TableDef(_COLUMNS, "id")}
@@ -43,5 +46,5 @@ def _insert(table: str, key: int) -> Insert:
 
 
 def _round(lanes: dict[str, Operation]) -> Round:
-    into_flush = {session: Release("flush", fraction=0.8) for session in lanes if session == "u0/2"}
+    into_flush = {session: Release("flush", fraction=0.8) for session in _READERS}
     return Round({session: (Step(op, into_flush.get(session)),) for session, op in lanes.items()})

@@ -190,7 +190,7 @@ class Races(ProgramMachine):
 MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
 """Kinds of operations that meet, and their moments."""
 
-FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
+FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=2, max_size=3)
 """Kinds of those that meet a flush: with more, a server on few cores does each too late."""
 
 
@@ -243,7 +243,7 @@ class FlushMeetings(ProgramMachine):
         """A flush of nothing meets nobody: first rows, and so few that no flush by row count takes them.
 
         Then each operation in a session of its own, and one that causes the flush: the command, or an insert
-        up to the boundary.
+        of as many rows as the boundary.
         """
         index = user % self.user_count
         owner = f"u{index}"
@@ -257,8 +257,8 @@ class FlushMeetings(ProgramMachine):
         self.new_round()
         cause = f"{owner}/{len(meetings) + 1}"
         if by_rows and boundary is not None:
-            # Before the others: of several inserts the first of the largest is taken for the cause.
-            self.insert_fresh(cause, self.rows_for(Size(1, 0)))
+            # So many that it is certainly this one, however many of the rows before are really there.
+            self.insert_fresh(cause, boundary)
         else:
             self.add(Flush(TABLE), cause, join=True)
         for number, pick in enumerate(meetings, 1):
