@@ -17,12 +17,12 @@ SOON_S = 0.1
 _COLUMNS = (("id", "BIGINT"), ("v", "TEXT"))
 _BY_COMMAND, _BY_ROWS = "t", "r"
 
-_READERS = ("u0/2", "u0/3")
-"""As many as meet a flush in programs: what runs beside it makes it longer."""
+_INTO_FLUSH = {"u0/2": 0.4, "u0/3": 0.8}
+"""Where in it as many meet a flush as in programs: what runs beside it makes it longer."""
 
 
 def calibration(interval_s: float | None) -> Program:
-    """Rows, then a flush of them with reads beside it, over and over; then flushes by row count.
+    """Rows, then a flush of them with a read and a write in it, over and over; then flushes by row count.
 
     `interval_s`: how often the server looks for tables to flush; None: not known.
     """
@@ -30,7 +30,13 @@ def calibration(interval_s: float | None) -> Program:
     for key in range(FLUSHES):
         rounds += [
             _round({"u0/1": _insert(_BY_COMMAND, key)}),
-            _round({"u0/1": Flush(_BY_COMMAND), **dict.fromkeys(_READERS, Select(_BY_COMMAND))}),
+            _round(
+                {
+                    "u0/1": Flush(_BY_COMMAND),
+                    "u0/2": Select(_BY_COMMAND),
+                    "u0/3": _insert(_BY_COMMAND, FLUSHES + key),
+                }
+            ),
             _round({"u0/1": AwaitFlush(_BY_COMMAND)}),
         ]
     tables = {_BY_COMMAND: TableDef(_COLUMNS, "id")}
@@ -46,5 +52,9 @@ def _insert(table: str, key: int) -> Insert:
 
 
 def _round(lanes: dict[str, Operation]) -> Round:
-    into_flush = {session: Release("flush", fraction=0.8) for session in _READERS}
-    return Round({session: (Step(op, into_flush.get(session)),) for session, op in lanes.items()})
+    return Round({session: (_step(session, op),) for session, op in lanes.items()})
+
+
+def _step(session: str, op: Operation) -> Step:
+    fraction = _INTO_FLUSH.get(session)
+    return Step(op, None if fraction is None else Release("flush", fraction=fraction))
