@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -40,7 +40,8 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Release, TableDef
-from kalam_props.programs.moments import MOMENTS, at_flush, in_race, swept
+from kalam_props.programs.model import Net, Release, TableDef
+from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, swept
 
 
 class Inserts(ProgramMachine):
@@ -215,10 +216,13 @@ class Contention(ProgramMachine):
 
 
 class FlushMeetings(ProgramMachine):
-    """One rule that puts rows of a user where a flush will take them, and operations of that user into it."""
+    """Rules that put rows of a user where a flush will take them, and operations of that user into it."""
 
     meeting_kinds: ClassVar[tuple[str, ...]] = (
         *("select", "insert", "count", "update", "select", "get", "count", "delete"),
+    )
+    comb_kinds: ClassVar[tuple[str, ...]] = (
+        *("select", "count", "select", "count", "get", "insert", "update", "delete"),
     )
 
     @rule(
@@ -240,6 +244,49 @@ class FlushMeetings(ProgramMachine):
         moment: int,
         by_rows: bool,  # noqa: FBT001
     ) -> None:
+        """Different operations, anywhere in the flush."""
+        releases = [at_flush(swept(moment, number)) for number in range(len(meetings))]
+        kinds = [self.meeting_kinds[pick % len(self.meeting_kinds)] for pick in meetings]
+        self.into_flush(user, rows, payload, key, kinds, releases, by_rows=by_rows)
+
+    @rule(
+        user=SESSIONS,
+        rows=st.integers(1, 3),
+        key=KEYS,
+        pick=st.integers(0, 11),
+        teeth=st.integers(3, 4),
+        moment=MOMENTS,
+        by_rows=st.booleans(),
+    )
+    def comb_flush(
+        self,
+        user: int,
+        rows: int,
+        key: int,
+        pick: int,
+        teeth: int,
+        moment: int,
+        by_rows: bool,  # noqa: FBT001
+    ) -> None:
+        """The same operation by several sessions, one shortly after the other, where the flush publishes.
+
+        How long a flush takes varies by more than a race lasts: one of them is there when it is over.
+        """
+        releases = [in_comb(moment, tooth) for tooth in range(teeth)]
+        kinds = [self.comb_kinds[pick % len(self.comb_kinds)]] * teeth
+        self.into_flush(user, rows, payloads.PLAIN, key, kinds, releases, by_rows=by_rows)
+
+    def into_flush(
+        self,
+        user: int,
+        rows: int,
+        payload: str,
+        key: int,
+        kinds: Sequence[str],
+        releases: Sequence[Release | None],
+        *,
+        by_rows: bool,
+    ) -> None:
         """A flush of nothing meets nobody: first rows, and so few that no flush by row count takes them.
 
         Then each operation in a session of its own, and one that causes the flush: the command, or an insert
@@ -255,24 +302,24 @@ class FlushMeetings(ProgramMachine):
         self.insert(index, Size(0, rows), payload=payload)
         chosen = self.key(f"{owner}/1", key)
         self.new_round()
-        cause = f"{owner}/{len(meetings) + 1}"
+        cause = f"{owner}/{len(kinds) + 1}"
         if by_rows and boundary is not None:
             # So many that it is certainly this one, however many of the rows before are really there.
             self.insert_fresh(cause, boundary)
         else:
             self.add(Flush(TABLE), cause, join=True)
-        for number, pick in enumerate(meetings, 1):
+        for number, (kind, release) in enumerate(zip(kinds, releases, strict=True), 1):
             session = f"{owner}/{number}"
-            match self.meeting_kinds[pick % len(self.meeting_kinds)]:
+            match kind:
                 case "select":
                     self.add(Select(TABLE), session, join=True)
                 case "count":
                     self.add(Count(TABLE), session, join=True)
                 case "insert":
                     self.insert_fresh(session, 1)
-                case kind:
+                case _:
                     self.on_key(kind, session, chosen)
-            self.when(at_flush(swept(moment, number - 1)))
+            self.when(release)
 
 
 class Isolation(Inserts, Reads, Races):
@@ -287,6 +334,7 @@ class ExactCounts(Inserts, Reads, Flushes, Races, FlushMeetings):
 
     race_kinds = ("insert", "count", "select")
     meeting_kinds = ("count", "select", "insert")
+    comb_kinds = ("count", "select")
 
 
 class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writes):

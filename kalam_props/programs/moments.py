@@ -43,3 +43,8 @@ def swept(moment: int, number: int) -> int:
     Spread over the flush: two that were drawn each for itself are often at the same point of it.
     """
     return (moment + number * _STRIDE) % 32
+
+
+def in_comb(moment: int, tooth: int) -> Release:
+    """The `tooth`th of several requests that meet a flush one after the other, about where it publishes."""
+    return Release("flush", fraction=round(0.5 + moment / 80 + tooth * 0.14, 3))
