@@ -191,7 +191,7 @@ class Races(ProgramMachine):
 MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
 """Kinds of operations that meet, and their moments."""
 
-FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=2, max_size=3)
+FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 """Kinds of those that meet a flush: with more, a server on few cores does each too late."""
 
 
@@ -254,7 +254,7 @@ class FlushMeetings(ProgramMachine):
         rows=st.integers(1, 3),
         key=KEYS,
         pick=st.integers(0, 11),
-        teeth=st.integers(3, 4),
+        teeth=st.integers(1, 3),
         moment=MOMENTS,
         by_rows=st.booleans(),
     )

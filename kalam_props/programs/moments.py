@@ -16,7 +16,7 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_FRACTIONS = (0.0, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, *(round(0.55 + at / 30, 2) for at in range(22)))
+_FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
 more often where it begins; mostly from where it publishes what it wrote until shortly after it has deleted
 the rows that it moved."""
@@ -47,4 +47,4 @@ def swept(moment: int, number: int) -> int:
 
 def in_comb(moment: int, tooth: int) -> Release:
     """The `tooth`th of several requests that meet a flush one after the other, about where it publishes."""
-    return Release("flush", fraction=round(0.5 + moment / 80 + tooth * 0.14, 3))
+    return Release("flush", fraction=round(0.55 + moment / 90 + tooth * 0.14, 3))
