@@ -46,5 +46,9 @@ def swept(moment: int, number: int) -> int:
 
 
 def in_comb(moment: int, tooth: int) -> Release:
-    """The `tooth`th of several requests that meet a flush one after the other, about where it publishes."""
-    return Release("flush", fraction=round(0.55 + moment / 90 + tooth * 0.14, 3))
+    """The `tooth`th of several requests that meet a flush one after the other, about where it publishes.
+
+    The first is, with moment 0, where a single read met most windows; the others lie on both sides of that.
+    """
+    side = (moment + 1) // 2 * (1 if moment % 2 else -1)
+    return Release("flush", fraction=round(0.7 + side * 0.012 + tooth * 0.14, 3))
