@@ -215,6 +215,35 @@ class Contention(ProgramMachine):
             self.when(in_race(moment))
 
 
+@frozen
+class Comb:
+    """The same operation, `teeth` times, in a flush of some rows; `pick` chooses its kind.
+
+    Drawn as one argument: Hypothesis takes the rule with the fewest for the simplest, and begins with a
+    program of nothing else.
+    """
+
+    user: int
+    rows: int
+    key: int
+    pick: int
+    teeth: int
+    moment: int
+    by_rows: bool
+
+
+COMBS = st.builds(
+    Comb,
+    user=SESSIONS,
+    rows=st.integers(1, 3),
+    key=KEYS,
+    pick=st.integers(0, 11),
+    teeth=st.integers(1, 3),
+    moment=MOMENTS,
+    by_rows=st.booleans(),
+)
+
+
 class FlushMeetings(ProgramMachine):
     """Rules that put rows of a user where a flush will take them, and operations of that user into it."""
 
@@ -249,32 +278,15 @@ class FlushMeetings(ProgramMachine):
         kinds = [self.meeting_kinds[pick % len(self.meeting_kinds)] for pick in meetings]
         self.into_flush(user, rows, payload, key, kinds, releases, by_rows=by_rows)
 
-    @rule(
-        user=SESSIONS,
-        rows=st.integers(1, 3),
-        key=KEYS,
-        pick=st.integers(0, 11),
-        teeth=st.integers(1, 3),
-        moment=MOMENTS,
-        by_rows=st.booleans(),
-    )
-    def comb_flush(
-        self,
-        user: int,
-        rows: int,
-        key: int,
-        pick: int,
-        teeth: int,
-        moment: int,
-        by_rows: bool,  # noqa: FBT001
-    ) -> None:
-        """The same operation by several sessions, one shortly after the other, where the flush publishes.
+    @rule(comb=COMBS)
+    def comb_flush(self, comb: Comb) -> None:
+        """The same operation by one or several sessions, one shortly after the other, where it publishes.
 
         How long a flush takes varies by more than a race lasts: one of them is there when it is over.
         """
-        releases = [in_comb(moment, tooth) for tooth in range(teeth)]
-        kinds = [self.comb_kinds[pick % len(self.comb_kinds)]] * teeth
-        self.into_flush(user, rows, payloads.PLAIN, key, kinds, releases, by_rows=by_rows)
+        kinds = [self.comb_kinds[comb.pick % len(self.comb_kinds)]] * comb.teeth
+        releases = [in_comb(comb.moment, tooth) for tooth in range(comb.teeth)]
+        self.into_flush(comb.user, comb.rows, payloads.PLAIN, comb.key, kinds, releases, by_rows=comb.by_rows)
 
     def into_flush(
         self,
