@@ -1,7 +1,7 @@
 """How soon a race is found with the gate, without it, and by the fixed scenario in a loop, side by side.
 
     python benchmarks/gate_detection.py [--fault NAME]... [--window 1ms] [--seeds 5] [--limit 120]
-        [--times 30] [--machine NAME]... [--driver process] [--shrink 0] [--scenario 0]
+        [--times 30] [--machine NAME]... [--steps 1] [--driver process] [--shrink 0] [--scenario 0]
 
 For each race fault, with a window that the server reports as it really was: programs and seconds until a hunt
 first finds it, for each seed and as the median of all. A search ends after `--limit` seconds; one without the
@@ -9,9 +9,9 @@ gate also after `--times` as many programs as the median with the gate had neede
 until then counts as that many, and the ratio is marked: it is at least so much. Seconds hold all that a hunt
 does, also the flushes that it makes to learn when they run; a program is one that a machine drew.
 
-Both sides draw the same programs, for the same seed, until the first is found: from `--machine`, by default
-`meetings`, whose programs are short. With long ones both sides find a fault in the first few, and their ratio
-says nothing.
+Both sides draw the same programs, for the same seed: from `--machine`, by default `meetings`, with `--steps`
+rules each, by default one: one meeting is one chance. With the gate a program of five is enough for some
+faults, and the number of programs can't get any smaller than that.
 
 With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
 times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
@@ -37,6 +37,7 @@ from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.measure import estimate
 from kalam_props.hunt.scenario import Scenario, run
 from kalam_props.measure.yardsticks import YARDSTICKS
+from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
@@ -72,10 +73,11 @@ class Setting:
     machines: tuple[str, ...]
     driver: str
     limit: float
+    steps: int
 
     def plan(self, lab: Lab, seed: int, programs: int | None, shrink_s: float = 0.0) -> Plan:
         return Plan(
-            machines={name: MACHINES[name] for name in self.machines},
+            machines={name: of_steps(MACHINES[name], self.steps) for name in self.machines},
             random_seed=seed,
             programs=programs,
             seconds=self.limit,
@@ -83,6 +85,11 @@ class Setting:
             fail_fast=True,
             seeds_folder=lab.folder.parent / "seeds",
         )
+
+
+def of_steps(machine: type[ProgramMachine], steps: int) -> type[ProgramMachine]:
+    """The machine with programs of so many rules."""
+    return type(machine.__name__, (machine,), {"steps": steps})
 
 
 @contextmanager
@@ -194,13 +201,15 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one search")
     parser.add_argument("--times", type=float, default=30.0, help="programs without the gate, at the most")
     parser.add_argument("--machine", action="append", choices=list(MACHINES))
+    parser.add_argument("--steps", type=int, default=1, help="rules in a program, at the most")
     parser.add_argument("--driver", default="process", choices=("process", "session", "http"))
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds; 0: without reproduction rates")
     parser.add_argument("--scenario", type=float, default=0.0, help="seconds; 0: without the scenario")
     chosen = parser.parse_args()
     for name in chosen.fault or FAULTS_OF_RACES:
         fault = f"{name}:window={chosen.window}"
-        setting = Setting(fault, tuple(chosen.machine or ("meetings",)), chosen.driver, chosen.limit)
+        machines = tuple(chosen.machine or ("meetings",))
+        setting = Setting(fault, machines, chosen.driver, chosen.limit, chosen.steps)
         print(fault, flush=True)
         if chosen.seeds:
             compare(setting, chosen.seeds, chosen.times)
