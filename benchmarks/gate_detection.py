@@ -88,7 +88,7 @@ class Setting:
 
 
 def of_steps(machine: type[ProgramMachine], steps: int) -> type[ProgramMachine]:
-    """The machine with programs of so many rules; Hypothesis counts the one that chooses the shape as well."""
+    """The machine with programs of so many rules; Hypothesis counts the one for the shape as well."""
     return type(machine.__name__, (machine,), {"steps": 1 + steps})
 
 
