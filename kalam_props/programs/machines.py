@@ -40,7 +40,6 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Release, TableDef
-from kalam_props.programs.model import Net, Release, TableDef
 from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, swept
 
 
@@ -320,9 +319,9 @@ class FlushMeetings(ProgramMachine):
             self.insert_fresh(cause, boundary)
         else:
             self.add(Flush(TABLE), cause, join=True)
-        for number, (kind, release) in enumerate(zip(kinds, releases, strict=True), 1):
+        for number, (chosen_kind, release) in enumerate(zip(kinds, releases, strict=True), 1):
             session = f"{owner}/{number}"
-            match kind:
+            match chosen_kind:
                 case "select":
                     self.add(Select(TABLE), session, join=True)
                 case "count":
@@ -330,7 +329,7 @@ class FlushMeetings(ProgramMachine):
                 case "insert":
                     self.insert_fresh(session, 1)
                 case _:
-                    self.on_key(kind, session, chosen)
+                    self.on_key(chosen_kind, session, chosen)
             self.when(release)
 
 
