@@ -29,8 +29,8 @@ from kalam_props.hunt.structure import (
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release
 
-FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Places in a flush that are tried."""
+FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
+"""Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
 OFFSETS_US = (300, 1_000, 3_000)
 """Delays that are tried in a race that causes no flush."""
