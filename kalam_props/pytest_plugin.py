@@ -38,6 +38,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kalam-identity", metavar="MODE", help="auto, login, execute-as or token")
     group.addoption("--kalam-driver", metavar="NAME", help="process, session or http")
     group.addoption(
+        "--kalam-known",
+        action="append",
+        metavar="PATH",
+        help="seeds of open bugs of the server, a file or folder; repeatable (KALAM_PROPS_KNOWN)",
+    )
+    group.addoption(
         "--kalam-no-gate", action="store_true", help="no gate before the server (KALAM_PROPS_GATE=0)"
     )
 
@@ -61,6 +67,12 @@ def target_options(config: pytest.Config) -> TargetOptions:
         root_password=os.environ.get("KALAM_PROPS_ROOT_PASSWORD"),
         gate=not config.getoption("--kalam-no-gate") and switched_on(os.environ.get("KALAM_PROPS_GATE")),
     )
+
+
+def known_places(config: pytest.Config) -> list[Path]:
+    """Where seeds of open bugs are, besides the folder of seeds."""
+    given = config.getoption("--kalam-known") or os.environ.get("KALAM_PROPS_KNOWN", "").split()
+    return [Path(place) for place in given]
 
 
 def switched_on(value: str | None) -> bool:
@@ -94,7 +106,7 @@ def kalam_lab(kalam_workspace: Workspace, tmp_path: Path) -> Lab:
 
 
 @pytest.fixture
-def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
+def kalam_hunt(kalam_lab: Lab, pytestconfig: pytest.Config) -> KalamHunt:
     """Hunt with a machine: fails with the minimal program of what it finds, or when it exercised nothing.
 
     Skips a machine that needs what the target has not.
@@ -115,7 +127,7 @@ def kalam_hunt(kalam_lab: Lab) -> KalamHunt:
             programs=_programs(),
             fail_fast=True,
             seeds_folder=SEEDS_FOLDER,
-            known=known_and_open(SEEDS_FOLDER),
+            known=known_and_open(SEEDS_FOLDER, *known_places(pytestconfig)),
         )
         outcome = hunt(kalam_lab, plan, Listener())
         target = kalam_lab.workspace.target.product

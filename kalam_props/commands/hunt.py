@@ -13,6 +13,7 @@ from rich.console import Console
 
 from kalam_props.commands.options import (
     json_option,
+    known_option,
     machine_option,
     make_run_dir,
     option,
@@ -85,6 +86,7 @@ _Act = Callable[[Lab, Plan, Listener], Outcome]
     metavar="DIR",
     help="Where findings are saved as seeds, and where bugs that are known and open are looked up.",
 )
+@known_option
 @option(
     "--from-seed",
     "from_seeds",
@@ -117,6 +119,7 @@ def hunt(
     shrink_time: float,
     expect: str,
     seeds_dir: Path,
+    known: tuple[Path, ...],
     from_seeds: tuple[Path, ...],
     database: str | None,
     resume: Path | None,
@@ -135,6 +138,7 @@ def hunt(
         shrink_s=shrink_time,
         expect=expect,
         seeds_folder=seeds_dir,
+        known=known,
     )
     plan = Plan(
         machines={name: MACHINES[name] for name in run.machines},
@@ -146,7 +150,7 @@ def hunt(
         feedback=not no_feedback,
         faults=target.faults,
         seeds_folder=seeds_dir,
-        known=known_and_open(seeds_dir),
+        known=known_and_open(seeds_dir, *known),
         relatives_of=tuple(program_of(path) for path in from_seeds),
         database=None if database is None else open_database(database),
     )
@@ -166,7 +170,7 @@ def _resume(folder: Path, target: TargetOptions, *, as_json: bool) -> int:
         shrink_s=run.shrink_s,
         faults=run.target.faults,
         seeds_folder=run.seeds_folder,
-        known=known_and_open(run.seeds_folder),
+        known=known_and_open(run.seeds_folder, *run.known),
     )
     # Of its own, since the journal and the server's log of the killed run are still needed as they are.
     again = make_run_dir(folder / RESUMED, "hunt")

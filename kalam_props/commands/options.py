@@ -109,6 +109,15 @@ machine_option = option(
     help="Which machines draw programs; repeatable; default: all, taking turns.",
 )
 
+known_option = option(
+    "--known",
+    "known",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE|DIR",
+    help="Seeds of open bugs of this server: where they are seen they are named, and no failure; repeatable.",
+)
+
 run_dir_option = option(
     "--run-dir",
     type=click.Path(path_type=Path),

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kalam_props.commands.options import (
     json_option,
+    known_option,
     machine_option,
     make_run_dir,
     option,
@@ -19,7 +20,9 @@ from kalam_props.commands.options import (
     target_options,
 )
 from kalam_props.history.reader import read_history
+from kalam_props.hunt.known import Open, first_new, known_and_open
 from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.hunt.seeds import SEEDS_FOLDER
 from kalam_props.hunt.soak import Soaked, SoakPlan
 from kalam_props.hunt.soak import soak as run_soak
 from kalam_props.programs.codec import digest
@@ -50,6 +53,7 @@ DEFAULT_PROGRAMS = 200
     help="Stop after so long.",
 )
 @option("--seed", "random_seed", type=int, metavar="N", help="Draw the same programs as another soak.")
+@known_option
 @run_dir_option
 @json_option
 def soak(
@@ -58,6 +62,7 @@ def soak(
     programs: int | None,
     seconds: float | None,
     random_seed: int | None,
+    known: tuple[Path, ...],
     run_dir: Path | None,
     as_json: bool,  # noqa: FBT001  # click passes options by name
 ) -> int:
@@ -71,6 +76,7 @@ def soak(
     folder = make_run_dir(run_dir, "soak")
     seed = random.SystemRandom().getrandbits(32) if random_seed is None else random_seed
     console = Console(stderr=as_json, highlight=False)
+    open_bugs = known_and_open(SEEDS_FOLDER, *known)
     with open_run(target, folder) as workspace:
         product = workspace.target.product
         console.print(
@@ -87,9 +93,10 @@ def soak(
             programs=programs,
             seconds=seconds,
             kills=workspace.target.managed is not None,
+            known=open_bugs,
         )
         with progress("programs", programs) as advance:
-            soaked = run_soak(lab, plan, lambda trial: _told(console, trial, advance))
+            soaked = run_soak(lab, plan, lambda trial: _told(console, trial, open_bugs, advance))
     document = _document(soaked, lab, seed)
     console.print(_summary(document), markup=False, soft_wrap=True)
     if as_json:
@@ -99,8 +106,10 @@ def soak(
     return 130 if soaked.interrupted else {"holds": 0}.get(document["verdict"], 3)
 
 
-def _told(console: Console, trial: Trial, advance: Any) -> None:
+def _told(console: Console, trial: Trial, open_bugs: tuple[Open, ...], advance: Any) -> None:
     advance("")
+    if first_new(trial, [bug.name for bug in open_bugs]) is None:
+        return
     for seen in trial.sightings:
         console.print(
             f"\n{seen.name}: {seen.anomaly.explanation}\n\n"
@@ -123,6 +132,7 @@ def _document(soaked: Soaked, lab: Lab, seed: int) -> dict[str, Any]:
         "verdict": verdict,
         "seed": seed,
         "programs": soaked.programs,
+        "known_failures": soaked.known_failures,
         "by_machine": soaked.by_machine,
         "operations": shown.operations,
         "overlapping_pairs": shown.overlapping_pairs,
@@ -155,6 +165,7 @@ def _summary(document: dict[str, Any]) -> str:
     why = "; ".join(document["unknown"][:3])
     rows = (
         ("programs judged", f"{document['programs']} ({machines})"),
+        ("of these with known and open bugs", document["known_failures"]),
         ("operations", document["operations"]),
         ("pairs of operations that overlapped", document["overlapping_pairs"]),
         ("flushes that completed", document["flushes"]),

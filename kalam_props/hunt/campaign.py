@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from kalam_props.hunt.explore import Explorer, Failure, explore
 from kalam_props.hunt.families import Sighting, sight
 from kalam_props.hunt.finding import Finding, Name
 from kalam_props.hunt.investigate import Care, investigate, save_seed
-from kalam_props.hunt.known import first_new
+from kalam_props.hunt.known import Open, first_new, is_open, shown
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.mutate import relatives
 from kalam_props.programs import codec
@@ -42,7 +43,7 @@ class Plan:
         shrink_s: seconds for shrinking one finding, at the most.
         fail_fast: stop at the first finding.
         feedback: whether what was found decides what later batches are drawn without.
-        known: names of bugs that are known and open.
+        known: bugs that are open, of which no more is told than that they were seen.
         relatives_of: programs to change at random, instead of drawing some with the machines.
         database: Hypothesis' example database, where programs that failed before are tried first.
 
@@ -57,21 +58,25 @@ class Plan:
     feedback: bool = True
     faults: tuple[str, ...] = ()
     seeds_folder: Path = seeds.SEEDS_FOLDER
-    known: tuple[Name, ...] = ()
+    known: tuple[Open, ...] = ()
     relatives_of: tuple[Program, ...] = ()
     database: ExampleDatabase | None = None
 
     @property
     def care(self) -> Care:
-        return Care(self.shrink_s, self.seeds_folder, self.random_seed)
+        return Care(self.shrink_s, self.seeds_folder, self.random_seed, self.known)
 
 
 @frozen
 class Outcome:
     """What a hunt found and what it really did.
 
-    `stopped`: why it could not go on: a server of ours that died, and not under a program that shows it, or
-    that does not come up again.
+    Attributes:
+        known_failures: programs that showed nothing but what was known, from seeds or of this run.
+        known_open: the open bugs of seeds that were seen, and in how many programs each.
+        stopped: why it could not go on: a server of ours that died, and not under a program that shows it, or
+            that does not come up again.
+
     """
 
     plan: Plan
@@ -79,6 +84,7 @@ class Outcome:
     seconds: float
     findings: tuple[Finding, ...]
     known_failures: int
+    known_open: tuple[tuple[Open, int], ...] = ()
     interrupted: bool = False
     stopped: str | None = None
 
@@ -132,6 +138,7 @@ def _outcome(campaign: _Campaign, act: Callable[[_Campaign], None]) -> Outcome:
         seconds,
         tuple(campaign.findings),
         campaign.known_failures,
+        tuple((bug, seen) for bug in campaign.plan.known if (seen := campaign.open_seen[bug.seed_file])),
         interrupted,
         stopped,
     )
@@ -145,6 +152,7 @@ class _Campaign:
     began: float = field(factory=time.monotonic)
     programs: int = 0
     known_failures: int = 0
+    open_seen: Counter[Path] = field(factory=Counter)
     findings: list[Finding] = field(factory=list)
     current: Finding | None = None
     random: random.Random = field(init=False)
@@ -247,6 +255,10 @@ class _Campaign:
 
     def add(self, finding: Finding) -> None:
         """Keep a finding; one that shrank to what is known already is another name of that."""
+        if (bug := is_open(finding.names[0], self.plan.known)) is not None:
+            self.known_failures += 1
+            self.open_seen[bug.seed_file] += 1
+            return
         for at, known in enumerate(self.findings):
             if known.sighting.label == finding.sighting.label and known.kinds == finding.kinds:
                 merged = evolve(known, names=(*known.names, *finding.names[1:]))
@@ -268,12 +280,18 @@ class _Campaign:
 
     def ran(self, trial: Trial) -> None:
         self.programs += 1
+        names = shown(trial, (bug.name for bug in self.plan.known))
+        self.open_seen.update(bug.seed_file for bug in self.plan.known if bug.name in names)
         self.listener.on_trial(trial)
 
     def first_new(self, trial: Trial) -> Sighting | None:
         """The most telling anomaly of a trial that nothing known explains."""
         return first_new(
-            trial, [*self.plan.known, *(name for found in self.findings for name in found.names)]
+            trial,
+            [
+                *(bug.name for bug in self.plan.known),
+                *(name for found in self.findings for name in found.names),
+            ],
         )
 
     def avoided(self) -> frozenset[str]:
@@ -281,7 +299,7 @@ class _Campaign:
 
         Three batches in four avoid what triggers the known findings, where something can be left out.
         """
-        known = [*self.plan.known, *(finding.names[0] for finding in self.findings)]
+        known = [*(bug.name for bug in self.plan.known), *(finding.names[0] for finding in self.findings)]
         if not self.plan.feedback or not known or self.random.random() < 0.25:
             return frozenset()
         optional = sorted(self.random.choice(known).kinds - {"insert", "select"})

@@ -15,7 +15,7 @@ from attrs import asdict, field, frozen
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, StorageError
-from kalam_props.history.operations import kind
+from kalam_props.history.operations import Txn, kind
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.structure import steps_of
@@ -117,8 +117,10 @@ class Finding:
 
 
 def kinds(program: Program) -> frozenset[str]:
-    """The kinds of operations of a program, without those that only wait."""
-    return frozenset(kind(step.op) for step in steps_of(program)) - {"await-flush", "pause"}
+    """The kinds of operations of a program, those in transactions too, without those that only wait."""
+    inner = (op for step in steps_of(program) if isinstance(step.op, Txn) for op in step.op.ops)
+    ops = (*(step.op for step in steps_of(program)), *inner)
+    return frozenset(map(kind, ops)) - {"await-flush", "pause"}
 
 
 def save(finding: Finding) -> None:

@@ -20,6 +20,7 @@ from kalam_props.hunt import seeds
 from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
+from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.measure import Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed, still_fails
@@ -53,12 +54,14 @@ class Care:
         shrink_s: seconds for making it small, at the most; with 0 it is reported as it was found.
         seeds_folder: where its seed goes.
         random_seed: of the hunt.
+        known: bugs that are open; a finding that turns out to be one of them has a seed already.
 
     """
 
     shrink_s: float
     seeds_folder: Path
     random_seed: int | None = None
+    known: tuple[Open, ...] = ()
 
 
 def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
@@ -84,6 +87,8 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 
     It takes the place of the seed that an interrupted run left for the same finding.
     """
+    if is_open(finding.names[0], care.known):
+        return finding
     seed = _seed(lab, finding, care)
     _keep_program(finding.folder, "program.json", finding.program)
     beside = seeds.save(seed, finding.folder)

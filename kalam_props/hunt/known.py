@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from attrs import frozen
+
+from kalam_props.errors import UsageError
 from kalam_props.hunt import seeds
 from kalam_props.hunt.families import Sighting, shows
 from kalam_props.hunt.finding import Name, kinds
@@ -16,28 +19,70 @@ from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.replay import sighting
 
 
-def known_and_open(folder: Path) -> tuple[Name, ...]:
-    """The names of the bugs whose seeds in a folder say that they are open.
+@frozen
+class Open:
+    """A bug whose seed says that it is open: what it goes by, why it is expected to fail, and the seed."""
+
+    name: Name
+    reason: str
+    seed_file: Path
+
+    def __str__(self) -> str:
+        return f"{self.name.sighting.name}, {self.reason} ({self.seed_file})"
+
+
+def known_and_open(folder: Path, *more: Path) -> tuple[Open, ...]:
+    """The bugs whose seeds say that they are open: in the folder of seeds, and in `more` files and folders.
 
     Raises:
-        CorruptInputError: a file in the folder that is no seed.
+        CorruptInputError: a file that is no seed, or is not there.
+        UsageError: one of `more` holds no seed that says so.
 
     """
-    if not folder.is_dir():
-        return ()
-    found = (seeds.read(path) for path in seeds.find((folder,)))
-    return tuple(Name(sighting(seed), seed.program) for seed in found if seed.known_open is not None)
+    found = _open_in(folder) if folder.is_dir() else ()
+    for place in more:
+        named = _open_in(place)
+        if not named:
+            raise UsageError(f'{place} holds no seed of an open bug ("known_open": "why")')
+        found = (*found, *named)
+    return found
 
 
-def first_new(trial: Trial, known: Iterable[Name]) -> Sighting | None:
-    """The most telling anomaly of a trial that nothing known explains; None: all are explained."""
+def _open_in(place: Path) -> tuple[Open, ...]:
+    read = ((path, seeds.read(path)) for path in seeds.find((place,)))
+    return tuple(
+        Open(Name(sighting(seed), seed.program), seed.known_open, path)
+        for path, seed in read
+        if seed.known_open is not None
+    )
+
+
+def shown(trial: Trial, known: Iterable[Name]) -> list[Name]:
+    """The known names that a trial goes by, with at least their kinds of operations."""
     program = kinds(trial.program)
-    here = [
+    return [
         name
         for name in known
         if name.kinds <= program and any(seen.label == name.sighting.label for seen in trial.sightings)
     ]
+
+
+def first_new(trial: Trial, known: Iterable[Name]) -> Sighting | None:
+    """The most telling anomaly of a trial that nothing known explains; None: all are explained."""
+    here = shown(trial, known)
     return next((seen for seen in trial.sightings if not _explained(seen, here)), None)
+
+
+def is_open(found: Name, known: Iterable[Open]) -> Open | None:
+    """The open bug that a finding turned out to be when it was small, if it is one of them."""
+    return next(
+        (
+            bug
+            for bug in known
+            if bug.name.sighting.label == found.sighting.label and bug.name.kinds <= found.kinds
+        ),
+        None,
+    )
 
 
 def _explained(seen: Sighting, here: list[Name]) -> bool:

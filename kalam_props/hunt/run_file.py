@@ -29,6 +29,7 @@ class Run:
     shrink_s: float
     expect: str
     seeds_folder: Path
+    known: tuple[Path, ...] = ()
 
 
 def write_run(run: Run, folder: Path) -> None:
@@ -71,6 +72,7 @@ def read_run(folder: Path, *, root_password: str | None) -> Run:
             shrink_s=float(data["shrink_s"]),
             expect=str(data["expect"]),
             seeds_folder=Path(data["seeds_folder"]),
+            known=tuple(map(Path, data.get("known", ()))),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptInputError(str(path), None, f"a field is missing or wrong: {error}") from None

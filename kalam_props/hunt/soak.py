@@ -17,6 +17,7 @@ from kalam_props.errors import CancelledError
 from kalam_props.history.events import CONNECTION_LOST
 from kalam_props.history.operations import Kill, Restart
 from kalam_props.hunt.explore import draw
+from kalam_props.hunt.known import Open, first_new
 from kalam_props.hunt.lab import AT_ONCE, Lab, Trial, needs_server_alone
 from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine
@@ -31,13 +32,17 @@ KILLS_EVERY = 25
 
 @frozen
 class SoakPlan:
-    """What to run: programs, or seconds, whichever ends first. `kills`: whether some kill the server."""
+    """What to run: programs, or seconds, whichever ends first.
+
+    `kills`: whether some kill the server; `known`: open bugs, which a server may show.
+    """
 
     machines: dict[str, type[ProgramMachine]]
     random_seed: int
     programs: int | None
     seconds: float | None
     kills: bool
+    known: tuple[Open, ...] = ()
 
 
 @define
@@ -47,7 +52,8 @@ class Soaked:
     Attributes:
         net_faults: cut, stalled or slowed requests, as the gate really did them.
         kills: servers that were killed or stopped in an orderly way.
-        anomalous: the trials that found something.
+        anomalous: the trials that found something that is not known.
+        known_failures: those that showed nothing but open bugs.
 
     """
 
@@ -57,6 +63,7 @@ class Soaked:
     kills: int = 0
     by_machine: dict[str, int] = field(factory=dict)
     anomalous: list[Trial] = field(factory=list)
+    known_failures: int = 0
     interrupted: bool = False
 
 
@@ -94,7 +101,7 @@ def soak(lab: Lab, plan: SoakPlan, on_trial: Callable[[Trial], None]) -> Soaked:
             lab.take_aim()
             left = len(programs) if plan.programs is None else plan.programs - soaked.programs
             for trial in run(programs[:left]):
-                _count(soaked, name, trial)
+                _count(soaked, name, trial, plan.known)
                 on_trial(trial)
     except (KeyboardInterrupt, CancelledError):
         soaked.interrupted = True
@@ -130,12 +137,14 @@ def _with_a_kill(program: Program, source: random.Random) -> Program:
     return program.with_rounds((*program.rounds[:at], Round({session: (Step(op),)}), *program.rounds[at:]))
 
 
-def _count(soaked: Soaked, machine: str, trial: Trial) -> None:
+def _count(soaked: Soaked, machine: str, trial: Trial, known: tuple[Open, ...]) -> None:
     recorded = trial.history.read_bytes()
     soaked.programs += 1
     lost = recorded.count(f'"what":"{CONNECTION_LOST}'.encode())
     soaked.net_faults += recorded.count(b'"e":"net"') - lost
     soaked.kills += recorded.count(b'"what":"killed"') + recorded.count(b'"what":"stopped"')
     soaked.by_machine[machine] = soaked.by_machine.get(machine, 0) + 1
-    if trial.sightings:
+    if first_new(trial, [bug.name for bug in known]) is not None:
         soaked.anomalous.append(trial)
+    elif trial.sightings:
+        soaked.known_failures += 1

@@ -39,7 +39,7 @@ def gate_words(workspace: Workspace) -> str:
 
 def verdict(outcome: Outcome, lab: Lab) -> str:
     """`violated`, `vacuous`, `unknown` or `holds`."""
-    if outcome.findings or outcome.known_failures or outcome.stopped is not None:
+    if outcome.findings or outcome.stopped is not None:
         return "violated"
     if lab.evidence.vacuous is not None:
         return "vacuous"
@@ -70,7 +70,8 @@ def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | No
         ("MiB resident at the start / at the end", f"{start_mib} / {end_mib}"),
     )
     table = "\n".join(f"  {name:<44}{value:>12}" for name, value in rows)
-    return f"\nexercised\n{table}\n\n{words}{known}"
+    still_open = "".join(f"\nknown and open, in {seen} programs: {bug}" for bug, seen in outcome.known_open)
+    return f"\nexercised\n{table}\n\n{words}{known}{still_open}"
 
 
 def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> dict[str, Any]:
@@ -105,6 +106,15 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         "interrupted": outcome.interrupted,
         "stopped": outcome.stopped,
         "known_failures": outcome.known_failures,
+        "known_open": [
+            {
+                "seed_file": str(bug.seed_file),
+                "anomaly": bug.name.sighting.name,
+                "reason": bug.reason,
+                "programs": seen,
+            }
+            for bug, seen in outcome.known_open
+        ],
         "unknown": sorted(set(lab.unknown)),
         "findings": [finding_json(finding) for finding in outcome.findings],
     }
