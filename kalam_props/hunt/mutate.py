@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,6 +24,7 @@ from kalam_props.history.operations import (
 )
 from kalam_props.hunt.structure import operation_at, places, steps_of, with_operation, with_table, without
 from kalam_props.programs import payloads
+from kalam_props.programs.keys import key_of
 from kalam_props.programs.model import Program, Release, Round, Step, user_of
 
 MOST_OPERATIONS = 16
@@ -168,12 +170,14 @@ def _operation(program: Program, session: str, source: random.Random) -> Operati
 def _insert(program: Program, name: str, session: str, rows: int, source: random.Random) -> Insert:
     """Rows with keys that nobody has used in the program."""
     table = program.tables[name]
-    first = max((key for key in _keys(program, name) if isinstance(key, int)), default=0) + 1
+    used = set(_keys(program, name))
+    fresh = (key for key in (key_of(n, table.key_type) for n in itertools.count(1)) if key not in used)
+    keys = tuple(itertools.islice(fresh, rows))
     operation = source.randrange(1000, 10_000)
 
     def value(column: str, type_: str, at: int) -> Scalar:
         if column == table.key:
-            return first + at if type_ != "TEXT" else f"k{first + at}"
+            return keys[at]
         return payloads.fingerprint(session, operation, at) if type_ == "TEXT" else 0
 
     return Insert(name, tuple(tuple(value(c, t, at) for c, t in table.columns) for at in range(rows)))
@@ -182,7 +186,7 @@ def _insert(program: Program, name: str, session: str, rows: int, source: random
 def _key(program: Program, name: str, session: str, source: random.Random) -> Scalar:
     """Mostly a key that this user has inserted."""
     own = _keys(program, name, user_of(session))
-    return source.choice(own or _keys(program, name) or [1])
+    return source.choice(own or _keys(program, name) or [key_of(1, program.tables[name].key_type)])
 
 
 def _keys(program: Program, name: str, user: str | None = None) -> list[Scalar]:

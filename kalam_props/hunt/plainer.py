@@ -12,8 +12,6 @@ from attrs import evolve
 
 from kalam_props.history.operations import (
     AwaitFlush,
-    Delete,
-    Get,
     Increment,
     Insert,
     Operation,
@@ -33,6 +31,7 @@ from kalam_props.hunt.structure import (
     without,
 )
 from kalam_props.programs import payloads
+from kalam_props.programs.keys import key_of, with_key_type
 from kalam_props.programs.model import Program, Round, Step, user_of
 
 
@@ -51,10 +50,12 @@ def lower_boundary(program: Program) -> Iterator[Program]:
 
 
 def plain_tables(program: Program) -> Iterator[Program]:
-    """A table of users instead of a shared one; then without a column that no operation names."""
+    """A table of users instead of a shared one; numbers for keys; without a column that nothing names."""
     for name, table in program.tables.items():
         if table.type == "shared":
             yield with_table(program, name, evolve(table, type="user"))
+        if table.key_type != "BIGINT":
+            yield with_key_type(program, name, "BIGINT", _numbering())
         named = {table.key, *_named_columns(program, name)}
         for at, (column, _) in enumerate(table.columns):
             columns = table.columns[:at] + table.columns[at + 1 :]
@@ -104,23 +105,20 @@ def smaller_transactions(program: Program) -> Iterator[Program]:
 
 def small_keys(program: Program) -> Iterator[Program]:
     """Keys numbered from 1 in the order in which they first appear."""
+    number = _numbering()
+    smaller = program
+    for name, table in program.tables.items():
+        smaller = with_key_type(smaller, name, table.key_type, _as_type(table.key_type, number))
+    yield smaller
+
+
+def _as_type(type_: str, number: Callable[[Scalar], int]) -> Callable[[Scalar], Scalar]:
+    return lambda key: key_of(number(key), type_)
+
+
+def _numbering() -> Callable[[Scalar], int]:
     numbers: dict[Scalar, int] = {}
-
-    def renumber(op: Operation) -> Operation:
-        match op:
-            case Insert():
-                at = program.tables[op.table].key_index
-                rows = tuple((*row[:at], number(row[at]), *row[at + 1 :]) for row in op.rows)
-                return evolve(op, rows=rows)
-            case Update() | Increment() | Delete() | Get():
-                return evolve(op, key=number(op.key))
-            case _:
-                return op
-
-    def number(key: Scalar) -> Scalar:
-        return numbers.setdefault(key, len(numbers) + 1)
-
-    yield map_operations(program, renumber)
+    return lambda key: numbers.setdefault(key, len(numbers) + 1)
 
 
 def small_names(program: Program) -> Iterator[Program]:

@@ -153,6 +153,7 @@ def size(program: Program) -> tuple[int, ...]:
     beside_a_race = sum(len(lane) for r in program.rounds if r.concurrent for lane in r.lanes.values())
     columns = sum(len(t.columns) for t in program.tables.values())
     shared = sum(t.type == "shared" for t in program.tables.values())
+    other_keys = sum(t.key_type != "BIGINT" for t in program.tables.values())
     keys = sum(_key_size(step.op, program) for step in steps)
     text = sum(len(str(step.op)) for step in steps)
     names = sum(int(number) for session in program.sessions for number in re.findall(r"[0-9]+", session))
@@ -169,6 +170,7 @@ def size(program: Program) -> tuple[int, ...]:
         policies,
         boundary,
         shared,
+        other_keys,
         columns,
         text,
         keys,

@@ -28,6 +28,7 @@ from kalam_props.history.operations import (
     Subscribe,
     Update,
 )
+from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 
 _COLUMNS = (("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT"))
@@ -135,6 +136,10 @@ def _then_together(first: Operation, *lanes: Operation) -> Program:
     """An insert, then lanes of one operation each at the same time."""
     return _program(None, {_A: (first,)}, dict(zip((_A, _B, _C), ((one,) for one in lanes), strict=False)))
 
+
+_TWO_CASES = with_key_type(
+    _program(None, {_A: (_insert(1), _insert(2))}), "t", "TEXT", lambda key: "A" if key == 2 else "a"
+)
 
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
@@ -252,6 +257,7 @@ _IN_A_WRITE: dict[str, Yardstick] = {
         _TOO_MANY | {"flickering-row"},
     ),
     "applied-but-refused": Yardstick((_program(None, {_A: (_insert(1),)}),), _TOO_MANY),
+    "keys-folded": Yardstick((_TWO_CASES,), frozenset({"wrongly-refused"})),
 }
 
 _BETWEEN_REQUESTS: dict[str, Yardstick] = {

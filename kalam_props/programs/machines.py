@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from attrs import evolve, frozen
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 
 from kalam_props.history.operations import (
     AddColumn,
@@ -29,6 +29,7 @@ from kalam_props.history.operations import (
     kind,
 )
 from kalam_props.programs import payloads
+from kalam_props.programs.keys import KEY_TYPES, key_of, with_key_type
 from kalam_props.programs.machine import (
     JOINS,
     KEYS,
@@ -39,7 +40,7 @@ from kalam_props.programs.machine import (
     ProgramMachine,
     Size,
 )
-from kalam_props.programs.model import Net, Release, TableDef
+from kalam_props.programs.model import Net, Program, Release, TableDef
 from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, swept
 
 
@@ -474,6 +475,29 @@ class Shared(Columns):
     race_kinds = ("update", "second", "increment", "get", "delete", "insert", "select", "reinsert")
 
 
+class Keys(Inserts, Writes, Reads, Flushes, Races):
+    """Keys that are texts, one the prefix of another, or numbers below zero, or UUIDs."""
+
+    needs = frozenset({"key-types"})
+    max_users = 2
+    race_kinds = ("insert", "get", "update", "delete", "select", "reinsert")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.key_type = KEY_TYPES[0]
+
+    @initialize(kind=st.sampled_from(KEY_TYPES))
+    def choose_keys(self, kind: str) -> None:
+        self.key_type = kind
+
+    def program(self) -> Program:
+        drawn, kind = super().program(), self.key_type
+        # What a machine draws as a key is a number.
+        return with_key_type(
+            drawn, TABLE, kind, lambda key: key_of(key, kind) if isinstance(key, int) else key
+        )
+
+
 class Maintenance(Inserts, Writes, Reads, Races):
     """Every form of flush, compaction, and new columns, while rows come and go; none changes a row."""
 
@@ -649,6 +673,7 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "maintenance": Maintenance,
         "transactions": Transactions,
         "crashes": Crashes,
+        "keys": Keys,
     }
 )
 """The machines by the name that `--machine` takes, in the order in which a hunt takes turns."""

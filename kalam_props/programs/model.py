@@ -41,6 +41,10 @@ class TableDef:
     def key_index(self) -> int:
         return self.column_names.index(self.key)
 
+    @property
+    def key_type(self) -> str:
+        return self.columns[self.key_index][1]
+
 
 @frozen
 class Release:

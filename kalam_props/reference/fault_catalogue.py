@@ -230,6 +230,12 @@ def _in_a_write() -> Iterator[Fault]:
         "failed-but-visible",
         "An INSERT that was applied is answered with a duplicate-key refusal.",
     )
+    yield _chance(
+        "keys-folded",
+        "wrongly-refused",
+        "An INSERT takes its text key for one that is there and differs in nothing but case.",
+        default="1",
+    )
 
 
 def _between_requests() -> Iterator[Fault]:

@@ -51,6 +51,27 @@ def refuse_keys_of_others(
                 raise duplicate_key(change.new.key, table.key.name)
 
 
+def refuse_other_spellings(
+    database: Database, transaction: Transaction, table: Table, owner: str, keys: Collection[Stored]
+) -> None:
+    """Refuse a key of which the other case is there (`keys-folded`).
+
+    Raises:
+        Refusal: duplicate key.
+
+    """
+    if not database.faults.on("keys-folded"):
+        return
+    for key in keys:
+        other = key.swapcase() if isinstance(key, str) else key
+        if (
+            other != key
+            and transaction.find(table, owner, other) is not None
+            and database.faults.chance("keys-folded")
+        ):
+            raise duplicate_key(key, table.key.name)
+
+
 def expose_refused(database: Database, table: Table, owner: str, rows: Sequence[tuple[Stored, ...]]) -> None:
     """Write rows and take them back after a window (`refused-batch-seen`)."""
     if not database.faults.on("refused-batch-seen") or not rows:

@@ -16,7 +16,11 @@ from kalam_props.reference.snapshots import batch_of
 from kalam_props.reference.statements import Cell, Delete, Expression, Insert, Update
 from kalam_props.reference.tables import Column, Table
 from kalam_props.reference.transactions import Transaction
-from kalam_props.reference.write_faults import expose_refused, refuse_keys_of_others
+from kalam_props.reference.write_faults import (
+    expose_refused,
+    refuse_keys_of_others,
+    refuse_other_spellings,
+)
 
 
 def insert(
@@ -45,6 +49,7 @@ def insert(
             raise duplicate_in_batch(row[key.place])
         seen.add(row[key.place])
     refuse_keys_of_others(database, transaction, table, owner, seen)
+    refuse_other_spellings(database, transaction, table, owner, seen)
     taken = [row for row in rows if transaction.find(table, owner, row[key.place]) is not None]
     if taken:
         expose_refused(database, table, owner, [row for row in rows if row not in taken])

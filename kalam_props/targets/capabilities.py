@@ -7,9 +7,11 @@ from typing import Literal, TypeAlias
 from attrs import evolve, field, frozen
 
 from kalam_props.drivers.http import HttpDriver
+from kalam_props.drivers.literals import literal
 from kalam_props.drivers.protocol import Reply
 from kalam_props.drivers.sql import ExecuteAs, execute_as
 from kalam_props.errors import SetupRefusedError
+from kalam_props.programs.keys import KEY_TYPES, key_of
 from kalam_props.programs.model import TableDef
 from kalam_props.targets.target import Target
 
@@ -27,6 +29,7 @@ Feature: TypeAlias = Literal[
     "add-column",
     "shared-tables",
     "subscriptions",
+    "key-types",
     "crash",
 ]
 """What machines may need. `jobs`: flushes can be seen; `crash`: the server is ours to stop and kill."""
@@ -89,13 +92,14 @@ def discover(target: Target, namespace: str, user: str) -> Capabilities:
     """
     table = f"{namespace}.probe"
     shared = f"{namespace}.probe_shared"
+    keyed = {f"{namespace}.probe_{type_.lower()}": type_ for type_ in KEY_TYPES}
     ddl = _ddl(target, table)
     try:
         json_rows = _rows(target, table)
         form = next((form for form in _FORMS if not _execute_as(target, user, form)), None)
-        lacks = _lacks(target, table, shared, namespace, ddl, (form, user))
+        lacks = _lacks(target, table, shared, keyed, namespace, ddl, (form, user))
     finally:
-        for name in (table, shared):
+        for name in (table, shared, *keyed):
             target.ask(f"DROP TABLE IF EXISTS {name}")
     features: tuple[Feature, ...] = Feature.__args__  # type: ignore[attr-defined]  # a Literal's values
     return Capabilities(ddl, json_rows, form, frozenset(features) - lacks.keys(), lacks)
@@ -140,6 +144,7 @@ def _lacks(
     target: Target,
     table: str,
     shared: str,
+    keyed: dict[str, str],
     namespace: str,
     ddl: Ddl,
     speaking: tuple[ExecuteAs | None, str],
@@ -161,6 +166,15 @@ def _lacks(
         "shared-tables": (
             create_table(shared, TableDef(_PROBE.columns, "id", type="shared"), ddl),
             f"INSERT INTO {shared} (id, v) VALUES (1, 'a')",
+        ),
+        "key-types": tuple(
+            statement
+            for name, type_ in keyed.items()
+            for statement in (
+                create_table(name, TableDef((("id", type_), ("v", "TEXT")), "id"), ddl),
+                f"INSERT INTO {name} (id, v) VALUES ({literal(key_of(1, type_))}, 'a')",
+                f"SELECT id, v FROM {name} WHERE id = {literal(key_of(1, type_))} LIMIT 10",
+            )
         ),
     }
     lacks: dict[str, str] = {}

@@ -308,6 +308,16 @@ def applied_but_refused(trial):
     return False
 
 
+def keys_folded(trial):
+    trial.run("CREATE USER TABLE {t}_texts (id TEXT PRIMARY KEY, v TEXT)")
+    trial.write("INSERT INTO {t}_texts (id, v) VALUES ('a', 'one')")
+    try:
+        trial.write("INSERT INTO {t}_texts (id, v) VALUES ('A', 'another')")
+    except Refused as refused:
+        return "Primary key violation" in refused.message
+    return False
+
+
 def shared_identity(trial):
     for user in ("u0", "u1"):
         trial.insert(1, user=user)
