@@ -28,13 +28,14 @@ def clean(runs: tuple[Path, ...], target: TargetOptions) -> None:
     failed: list[str] = []
     folders = [folder for run in runs for folder in _with_resumed(run)]
     for run in folders:
-        url, namespace, users = read_journal(run / JOURNAL)
+        url, namespaces, users = read_journal(run / JOURNAL)
         where = evolve(target, server_url=target.server_url or url, kalamdb_server=None, driver="http")
         folder = Path(tempfile.mkdtemp(prefix="kalam-props-"))
         try:
             with open_target(where, folder) as opened:
-                failed.extend(remove(opened, namespace, users))
-            click.echo(f"{run}: {namespace} and {len(users)} users are gone from {where.server_url}")
+                failed.extend(remove(opened, namespaces, users))
+            gone = f"{', '.join(namespaces)} and {len(users)} users"
+            click.echo(f"{run}: {gone} are gone from {where.server_url}")
         except KalamPropsError as error:
             failed.append(f"{run}: {error}")
         finally:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from kalam_props.drivers import sql
 from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select, Txn
 from kalam_props.programs.model import Program, Round, Step, user_of
+from kalam_props.programs.tables import last
 
 
 def closing(program: Program) -> tuple[Round, ...]:
-    """Wait for flushes, then two scans and a count of every user."""
+    """Wait for flushes, then two scans and a count of every user, of each table that is there at the end."""
     rounds = []
-    for name in program.tables:
+    for name in last(program):
         first = f"{program.users[0]}/1" if program.users else "u0/1"
         rounds.append(Round({first: (Step(AwaitFlush(name)),)}))
         for user in program.users:

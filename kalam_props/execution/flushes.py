@@ -45,10 +45,10 @@ def job_of(reply: Reply) -> str | None:
 
 def jobs(target: Target, qualified: str) -> list[Job]:
     """The flush jobs of a table, oldest first; none where the target does not show them."""
-    table = qualified.rpartition(".")[2]
+    namespace, _, table = qualified.rpartition(".")
     reply = target.ask(
         f"SELECT {_COLUMNS} FROM system.jobs WHERE job_type = 'flush' AND parameters LIKE '%{table}%' "
-        "ORDER BY created_at LIMIT 1000"
+        f"AND parameters LIKE '%{namespace}%' ORDER BY created_at LIMIT 1000"
     )
     if reply.error is not None or not reply.results:
         return []

@@ -45,6 +45,7 @@ from kalam_props.history.operations import (
     Kill,
     Operation,
     Pause,
+    Recreate,
     Restart,
     Subscribe,
     Txn,
@@ -54,6 +55,7 @@ from kalam_props.history.reader import read_history
 from kalam_props.history.writer import HistoryWriter
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Round, Session, Step, TableDef, user_of
+from kalam_props.programs.tables import before, last
 from kalam_props.targets.target import Target
 from kalam_props.targets.workspace import Workspace
 
@@ -74,11 +76,12 @@ class Limits:
 
 @frozen
 class Table:
-    """A table of one attempt: its definition, and what the server calls it."""
+    """A table of one attempt: its definition, what the server calls it, and the table before it there."""
 
     definition: TableDef
     server_name: str
     qualified: str
+    earlier: str | None = None
 
     @property
     def shape(self) -> TableShape:
@@ -119,6 +122,8 @@ def execute(
             run = _Run(workspace, writer, tables, limits or Limits(), observe, aim or Aim())
             try:
                 for round_ in (*program.rounds, *closing(program)):
+                    if run.lacks_a_table.is_set():
+                        break
                     run.round(round_)
                 run.await_notifications(program)
                 run.record_flushes()
@@ -126,8 +131,8 @@ def execute(
             finally:
                 run.leave()
     finally:
-        for table in tables.values():
-            workspace.drop_table(table.server_name)
+        for name in last(program):
+            workspace.drop_table(tables[name].server_name, tables[name].definition.namespace)
     return read_history(path)
 
 
@@ -135,10 +140,13 @@ def _create_tables(program: Program, workspace: Workspace) -> dict[str, Table]:
     attempt = f"{digest(program)[:8]}_{secrets.token_hex(3)}"
     tables = {}
     for name, definition in program.tables.items():
-        server_name = f"{name}_{attempt}"
-        workspace.target.raise_if_dead("between two programs")
-        workspace.create_table(server_name, definition)
-        tables[name] = Table(definition, server_name, workspace.qualified(server_name))
+        server_name = f"{definition.name or name}_{attempt}"
+        earlier = before(program, name)
+        if earlier is None:
+            workspace.target.raise_if_dead("between two programs")
+            workspace.create_table(server_name, definition)
+        qualified = workspace.qualified(server_name, definition.namespace)
+        tables[name] = Table(definition, server_name, qualified, earlier)
     return tables
 
 
@@ -173,6 +181,8 @@ class _Run:
     broken: threading.Event = field(factory=threading.Event)
     going_down: threading.Event = field(factory=threading.Event)
     subscriptions: Subscriptions = field(init=False)
+    lacks_a_table: threading.Event = field(factory=threading.Event)
+    jobs_of_earlier: dict[str, frozenset[str]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         target = self.target
@@ -247,7 +257,7 @@ class _Run:
             self.target.gate,
             lanes,
             lambda client, step: self.target.driver.as_sent(self.text(client, step.op)),
-            lambda step: self.table(step.op).server_name,
+            lambda step: self.table(step.op).qualified,
             aim=self.aim,
             hot=hot,
         )
@@ -339,6 +349,8 @@ class _Run:
         self.record(invoked, op, reply, settled, answer)
         if answer is not None and settled.attempts == 1:
             self.subscriptions.answered(user_of(client.name), op, answer.affected, began)
+        if isinstance(op, Recreate):
+            self.recreated(op.table, settled)
         if settled.spent:
             client.begin_again()
         if settled.error is not None:
@@ -350,11 +362,22 @@ class _Run:
     def text(self, client: SessionClient, op: Operation) -> str:
         """The SQL of an operation, in the words of whoever speaks for the user."""
         table = self.table(op)
+        if isinstance(op, Recreate):
+            creation = self.workspace.creation(table.server_name, table.definition)
+            return f"DROP TABLE {table.qualified}; {creation}"
         text = sql.render(op, table.qualified, table.definition)
         if self.by_root(op) or self.workspace.identity.mode != "execute-as":
             return text
         form = self.workspace.capabilities.execute_as or "EXECUTE AS USER"
         return sql.execute_as(text, self.workspace.server_user(user_of(client.name)), form)
+
+    def recreated(self, name: str, settled: Settled) -> None:
+        """A table that may not be there ends the program: nothing done by its name would be about it."""
+        if settled.error is not None:
+            self.lacks_a_table.set()
+            return
+        jobs = flushes.jobs(self.target, self.tables[name].qualified)
+        self.jobs_of_earlier[name] = frozenset(job.job for job in jobs)
 
     def credential(self, client: SessionClient, op: Operation) -> Credential:
         return self.target.root if self.by_root(op) else self.workspace.credential(user_of(client.name))
@@ -464,7 +487,7 @@ class _Run:
         """The server's own account of the flushes of this run's tables."""
         for name, table in self.tables.items():
             for job in flushes.jobs(self.target, table.qualified):
-                if job.began_ms is None or job.ended_ms is None:
+                if job.began_ms is None or job.ended_ms is None or not self.is_of(job.job, name):
                     continue
                 self.writer.flush(
                     table=name,
@@ -474,6 +497,12 @@ class _Run:
                     rows=job.rows,
                     status=job.status,
                 )
+
+    def is_of(self, job: str, name: str) -> bool:
+        """Whether a job is about a table, and not about one that has its name before it or after it."""
+        later = next((other for other, table in self.tables.items() if table.earlier == name), None)
+        until = self.jobs_of_earlier.get(later) if later is not None else None
+        return job not in self.jobs_of_earlier.get(name, ()) and (until is None or job in until)
 
     def interval(self, ms: int) -> tuple[int, int]:
         """The nanoseconds of this history that a millisecond of the server's clock may stand for."""

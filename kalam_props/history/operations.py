@@ -110,6 +110,13 @@ class AddColumn:
 
 
 @frozen
+class Recreate:
+    """`DROP TABLE` of the table that has the name of `table`, and `CREATE TABLE`, in one request."""
+
+    table: str
+
+
+@frozen
 class AwaitFlush:
     """Wait until no flush of `table` is queued, running or due."""
 
@@ -160,6 +167,7 @@ Operation: TypeAlias = Union[  # noqa: UP007  # a forward reference in Txn needs
     Flush,
     Compact,
     AddColumn,
+    Recreate,
     AwaitFlush,
     Txn,
     Subscribe,
@@ -180,6 +188,7 @@ KINDS: dict[str, type[Operation]] = {
     "flush": Flush,
     "compact": Compact,
     "add-column": AddColumn,
+    "recreate": Recreate,
     "await-flush": AwaitFlush,
     "txn": Txn,
     "subscribe": Subscribe,
@@ -192,8 +201,8 @@ _NAMES: dict[type, str] = {cls: name for name, cls in KINDS.items()}
 
 WRITES = (Insert, Update, Increment, Delete, Txn)
 READS = (Select, Get, Count)
-MAINTENANCE = (Flush, Compact, AddColumn)
-"""What is root's business, and changes no row."""
+MAINTENANCE = (Flush, Compact, AddColumn, Recreate)
+"""What is root's business, and changes no row of a table that is there."""
 
 
 def kind(op: Operation) -> str:

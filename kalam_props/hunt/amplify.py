@@ -15,6 +15,7 @@ from kalam_props.history.operations import (
     Increment,
     Insert,
     Operation,
+    Recreate,
     Scalar,
     Txn,
     Update,
@@ -32,7 +33,7 @@ LONGEST = 24
 
 def repetitions(program: Program, rate: float) -> int:
     """How often to repeat so that more than every second run fails; 1: not at all."""
-    if not 0 < rate < RARE or not program.operations or _keys(program) is None:
+    if not 0 < rate < RARE or not program.operations or _keys(program) is None or _once_only(program):
         return 1
     wanted = math.ceil(math.log(0.4) / math.log1p(-rate))
     return max(1, min(wanted, MOST, LONGEST // program.operations))
@@ -41,7 +42,7 @@ def repetitions(program: Program, rate: float) -> int:
 def amplified(program: Program, times: int) -> Program:
     """The program's rounds `times` times, each time on keys of their own; only where keys are integers."""
     keys = _keys(program)
-    if times < 2 or keys is None:
+    if times < 2 or keys is None or _once_only(program):
         return program
     stride = max(keys, default=0) - min(keys, default=0) + 1
     copies = [map_operations(program, _Shift(program, stride * again)) for again in range(times)]
@@ -88,3 +89,8 @@ def _keys(program: Program) -> list[int] | None:
         return all(isinstance(key, int) and not isinstance(key, bool) for key in found)
 
     return keys if all(collect(step.op) for step in steps_of(program)) else None
+
+
+def _once_only(program: Program) -> bool:
+    """Whether something in the program cannot be done a second time."""
+    return any(isinstance(step.op, Recreate) for step in steps_of(program))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
-from kalam_props.history.operations import AwaitFlush, Flush
+from kalam_props.history.operations import AwaitFlush, Flush, Recreate
 from kalam_props.hunt.structure import Place, keep, operation_at, places
 from kalam_props.programs.model import Program
 
@@ -23,12 +23,11 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
     closing_reads_needed = any(i not in steps for i in anomaly.witness)
     last = len(program.rounds) if closing_reads_needed else max(place[0] for place in witness)
     before = {place for place in places(program) if place[0] <= last}
+    tables = {place for place in places(program) if isinstance(operation_at(program, place), Recreate)}
     flushes = {place for place in before if isinstance(operation_at(program, place), (Flush, AwaitFlush))}
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
-    yield keep(program, witness)
-    yield keep(program, witness | flushes)
-    yield keep(program, witness | flushes | racing)
-    yield keep(program, before)
+    for kept in (witness, witness | flushes, witness | flushes | racing, before):
+        yield keep(program, kept | tables)
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

@@ -27,6 +27,7 @@ from kalam_props.hunt.rates import runs_needed, still_fails
 from kalam_props.hunt.shrink import Best, Shrunk, best_of, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
+from kalam_props.programs.tables import misplaced
 
 CONFIRM_RUNS = 20
 """Runs of a minimal program from which its rate of reproduction is told."""
@@ -212,7 +213,7 @@ def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
 
     As many as would show a failure that is as frequent as that of the program, with 95 % probability.
     """
-    sequential = [p for p in in_turns(finding.program) if p != finding.program]
+    sequential = [p for p in in_turns(finding.program) if p != finding.program and misplaced(p) is None]
     if not sequential or not rate.seen:
         return None
     runs = runs_needed(rate.likely, 0.05)

@@ -26,6 +26,7 @@ from kalam_props.hunt.structure import operation_at, places, steps_of, with_oper
 from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of
 from kalam_props.programs.model import Program, Release, Round, Step, user_of
+from kalam_props.programs.tables import misplaced
 
 MOST_OPERATIONS = 16
 """A relative that has grown larger is not changed any further."""
@@ -37,7 +38,7 @@ def relatives(programs: Sequence[Program], source: random.Random) -> Iterator[Pr
         program = source.choice(programs)
         for _ in range(source.choice((1, 1, 2, 3, 4))):
             changed = source.choice(CHANGES)(program, source)
-            if 0 < changed.operations <= MOST_OPERATIONS:
+            if 0 < changed.operations <= MOST_OPERATIONS and misplaced(changed) is None:
                 program = changed
         yield program
 

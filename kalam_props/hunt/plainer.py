@@ -6,16 +6,19 @@ Release points are no matter of plainness alone, see `sharpen`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 from attrs import evolve
 
+from kalam_props.history import operations
 from kalam_props.history.operations import (
     AwaitFlush,
     Increment,
     Insert,
     Operation,
     Pause,
+    Recreate,
     Scalar,
     Txn,
     Update,
@@ -33,6 +36,7 @@ from kalam_props.hunt.structure import (
 from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of, with_key_type
 from kalam_props.programs.model import Program, Round, Step, user_of
+from kalam_props.programs.tables import before
 
 
 def lower_boundary(program: Program) -> Iterator[Program]:
@@ -64,6 +68,42 @@ def plain_tables(program: Program) -> Iterator[Program]:
             if column not in named and texts:
                 fewer = with_table(program, name, evolve(table, columns=columns))
                 yield map_operations(fewer, _without_column(name, at))
+
+
+def fewer_tables(program: Program) -> Iterator[Program]:
+    """Without a table and all that is done to it; two tables as one; each under its own name."""
+    if len(program.tables) < 2:
+        return
+    for name in program.tables:
+        gone = {place for place in places(program) if _is_about(operation_at(program, place), name)}
+        yield _without_table(without(program, gone), name)
+    for kept, name in itertools.permutations(program.tables, 2):
+        if program.tables[kept].columns == program.tables[name].columns:
+            made = {p for p in places(program) if operation_at(program, p) == Recreate(name)}
+            yield _without_table(map_operations(without(program, made), _about(name, kept)), name)
+    for name, table in program.tables.items():
+        if table.name is not None and before(program, name) is None:
+            yield with_table(program, name, evolve(table, name=None, namespace=0))
+
+
+def _is_about(op: Operation, table: str) -> bool:
+    ops = op.ops if isinstance(op, Txn) else (op,)
+    return any(getattr(inner, "table", None) == table for inner in ops)
+
+
+def _about(old: str, new: str) -> Callable[[Operation], Operation]:
+    """An operation on one table done to another."""
+
+    def change(op: Operation) -> Operation:
+        named = operations.to_json(op)
+        return operations.from_json({**named, "table": new}) if named.get("table") == old else op
+
+    return change
+
+
+def _without_table(program: Program, name: str) -> Program:
+    """The program without a definition; a table that took its name has that for its own."""
+    return evolve(program, tables={other: t for other, t in program.tables.items() if other != name})
 
 
 def plain_values(program: Program) -> Iterator[Program]:

@@ -162,6 +162,7 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
 
 REDUCTIONS: tuple[Reduction, ...] = (
     drop_users,
+    plainer.fewer_tables,
     drop_rounds,
     drop_lanes,
     drop_steps,

@@ -27,6 +27,7 @@ from kalam_props.hunt.sharpen import sharpen
 from kalam_props.hunt.structure import size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
+from kalam_props.programs.tables import misplaced
 
 CONTENT_WITH = 0.3
 """A rate that later phases are content with, or half the rate of the best if that is more."""
@@ -213,7 +214,9 @@ class _Search:
         for candidate in candidates:
             if self.over:
                 return False
-            if candidate.operations and size(candidate) < smallest and self.fails(candidate):
+            if not candidate.operations or size(candidate) >= smallest or misplaced(candidate) is not None:
+                continue
+            if self.fails(candidate):
                 return True
         return False
 

@@ -151,6 +151,7 @@ def size(program: Program) -> tuple[int, ...]:
     releases = [step.release for step in steps if step.release is not None]
     offsets = sum(r.us + (0 if r.fraction in {None, 0.0} else 1) + (r.anchor != "round") for r in releases)
     beside_a_race = sum(len(lane) for r in program.rounds if r.concurrent for lane in r.lanes.values())
+    tables = sum(1 + (t.name is not None) + t.namespace for t in program.tables.values())
     columns = sum(len(t.columns) for t in program.tables.values())
     shared = sum(t.type == "shared" for t in program.tables.values())
     other_keys = sum(t.key_type != "BIGINT" for t in program.tables.values())
@@ -167,6 +168,7 @@ def size(program: Program) -> tuple[int, ...]:
         extras,
         offsets,
         waits,
+        tables,
         policies,
         boundary,
         shared,

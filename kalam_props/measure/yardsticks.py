@@ -23,6 +23,7 @@ from kalam_props.history.operations import (
     Insert,
     Kill,
     Operation,
+    Recreate,
     Restart,
     Select,
     Subscribe,
@@ -141,6 +142,11 @@ _TWO_CASES = with_key_type(
     _program(None, {_A: (_insert(1), _insert(2))}), "t", "TEXT", lambda key: "A" if key == 2 else "a"
 )
 
+_AGAIN = evolve(
+    _program(None, {_A: (_insert(1),)}, {_A: (Recreate("t_2"),)}),
+    tables={"t": TableDef(_COLUMNS, "id"), "t_2": TableDef(_COLUMNS, "id", name="t")},
+)
+
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
         _during_a_flush(_insert(2)),
@@ -257,6 +263,7 @@ _IN_A_WRITE: dict[str, Yardstick] = {
         _TOO_MANY | {"flickering-row"},
     ),
     "applied-but-refused": Yardstick((_program(None, {_A: (_insert(1),)}),), _TOO_MANY),
+    "dropped-rows-return": Yardstick((_AGAIN,), _TOO_MANY | {"corrupt-row"}),
     "keys-folded": Yardstick((_TWO_CASES,), frozenset({"wrongly-refused"})),
 }
 

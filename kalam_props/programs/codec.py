@@ -14,8 +14,9 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from kalam_props.errors import CorruptInputError
 from kalam_props.history import operations
-from kalam_props.history.operations import Insert, Operation, Txn
+from kalam_props.history.operations import Insert, Operation, Recreate, Txn
 from kalam_props.programs.model import FORMAT, VERSION, Net, Program, Release, Round, Step, TableDef
+from kalam_props.programs.tables import misplaced
 
 _SESSION = re.compile(r"[a-z][a-z0-9_]*/[1-9][0-9]*")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -154,11 +155,15 @@ def _check(program: Program) -> None:
                     _check_operation(step.op, program.tables)
                 except ValueError as error:
                     raise ValueError(f"round {index}, lane {session}, step {at}: {error}") from None
+    if (wrong := misplaced(program)) is not None:
+        raise ValueError(wrong)
 
 
 def _check_operation(op: Operation, tables: dict[str, TableDef]) -> None:
     if isinstance(op, Txn):
         for inner in op.ops:
+            if isinstance(inner, Recreate):
+                raise ValueError("a transaction holds no recreate")
             _check_operation(inner, tables)
         return
     name = getattr(op, "table", None)
@@ -203,7 +208,11 @@ def _make_converter() -> cattrs.Converter:
         converter.register_structure_hook(
             cls, make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
         )
-    converter.register_unstructure_hook(TableDef, make_dict_unstructure_fn(TableDef, converter))
+    # Fields that came later are left out where they say nothing, so that older programs keep their digests.
+    later = override(omit_if_default=True)
+    converter.register_unstructure_hook(
+        TableDef, make_dict_unstructure_fn(TableDef, converter, name=later, namespace=later)
+    )
     converter.register_unstructure_hook(
         Net, make_dict_unstructure_fn(Net, converter, _cattrs_omit_if_default=True)
     )

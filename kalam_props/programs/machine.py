@@ -109,12 +109,13 @@ class ProgramMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.rounds: list[dict[str, list[Step]]] = []
-        self.table = evolve(self.table_def, flush_rows=3)
+        self.on = TABLE
+        self.tables = {TABLE: evolve(self.table_def, flush_rows=3)}
         self.user_count = 1
         self.session_count = 1
-        self.hot = 0
+        self.hot_rows: dict[str, int] = {}
         self.drawn = 0
-        self.models: dict[str, UserModel] = {}
+        self.models: dict[tuple[str, str], UserModel] = {}
         self.last: tuple[str, int] | None = None
 
     @initialize(users=st.integers(0, 5), sessions=st.integers(0, 3), boundary=st.integers(0, 15))
@@ -123,7 +124,25 @@ class ProgramMachine(RuleBasedStateMachine):
         self.user_count = 1 + users % self.max_users
         self.session_count = 1 + sessions % self.max_sessions
         rows = self.flush_rows[boundary % len(self.flush_rows)]
-        self.table = evolve(self.table, flush_rows=rows)
+        self.tables = {name: evolve(table, flush_rows=rows) for name, table in self.tables.items()}
+
+    @property
+    def table(self) -> TableDef:
+        """The table that rules are about, `on`; one machine has several."""
+        return self.tables[self.on]
+
+    @table.setter
+    def table(self, changed: TableDef) -> None:
+        self.tables[self.on] = changed
+
+    @property
+    def hot(self) -> int:
+        """Hot row versions of that table, as far as a model can tell."""
+        return self.hot_rows.get(self.on, 0)
+
+    @hot.setter
+    def hot(self, rows: int) -> None:
+        self.hot_rows[self.on] = rows
 
     def session(self, index: int) -> str:
         """The session at an index, modulo those that there are: users first, then their second sessions."""
@@ -189,24 +208,24 @@ class ProgramMachine(RuleBasedStateMachine):
         model = self.model(name)
         if model.live:
             again = model.live[key % len(model.live)]
-            self.add(Insert(TABLE, (self._row(name, again, 0, payloads.PLAIN, None),)), name, join=join)
+            self.add(Insert(self.on, (self._row(name, again, 0, payloads.PLAIN, None),)), name, join=join)
 
     def update(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
         name = self.session(session)
         value = payloads.payload(payload, payloads.fingerprint(name, self.drawn, 0))
-        self.add(Update(TABLE, self.key(name, key), {"v": value}), name, join=join)
+        self.add(Update(self.on, self.key(name, key), {"v": value}), name, join=join)
         self.hot += 1
 
     def increment(self, session: int, key: int, *, by: int = 1, join: bool = False) -> None:
         name = self.session(session)
-        self.add(Increment(TABLE, self.key(name, key), "n", by), name, join=join)
+        self.add(Increment(self.on, self.key(name, key), "n", by), name, join=join)
         self.hot += 1
 
     def delete(self, session: int, key: int, *, join: bool = False) -> None:
         name = self.session(session)
         model = self.model(name)
         chosen = self.key(name, key)
-        self.add(Delete(TABLE, chosen), name, join=join)
+        self.add(Delete(self.on, chosen), name, join=join)
         if chosen in model.live:
             model.live.remove(chosen)
             model.deleted.append(chosen)
@@ -216,40 +235,42 @@ class ProgramMachine(RuleBasedStateMachine):
         """One operation on a key, joined to the round; what is left of the row is anybody's guess."""
         match kind:
             case "insert":
-                self.add(Insert(TABLE, (self._row(session, key, 0, payloads.PLAIN, 0),)), session, join=True)
+                self.add(
+                    Insert(self.on, (self._row(session, key, 0, payloads.PLAIN, 0),)), session, join=True
+                )
             case "update":
                 value = payloads.payload(payloads.PLAIN, payloads.fingerprint(session, self.drawn, 0))
-                self.add(Update(TABLE, key, {"v": value}), session, join=True)
+                self.add(Update(self.on, key, {"v": value}), session, join=True)
             case "increment":
-                self.add(Increment(TABLE, key, "n"), session, join=True)
+                self.add(Increment(self.on, key, "n"), session, join=True)
             case "delete":
-                self.add(Delete(TABLE, key), session, join=True)
+                self.add(Delete(self.on, key), session, join=True)
             case "get":
-                self.add(Get(TABLE, key), session, join=True)
+                self.add(Get(self.on, key), session, join=True)
             case _:
                 raise ValueError(f"{kind!r} is not an operation on a key")
         self.hot += kind != "get"
 
     def select(self, session: int, *, join: bool = False) -> None:
-        self.add(Select(TABLE), session, join=join)
+        self.add(Select(self.on), session, join=join)
 
     def get(self, session: int, key: int, *, join: bool = False) -> None:
         name = self.session(session)
-        self.add(Get(TABLE, self.key(name, key)), name, join=join)
+        self.add(Get(self.on, self.key(name, key)), name, join=join)
 
     def count(self, session: int, *, join: bool = False) -> None:
-        self.add(Count(TABLE), session, join=join)
+        self.add(Count(self.on), session, join=join)
 
     def flush(self, session: int, *, join: bool = False) -> None:
-        self.add(Flush(TABLE), session, join=join)
+        self.add(Flush(self.on), session, join=join)
 
     def await_flush(self, session: int, *, join: bool = False) -> None:
-        self.add(AwaitFlush(TABLE), session, join=join)
+        self.add(AwaitFlush(self.on), session, join=join)
 
     def model(self, session: str) -> UserModel:
         """Of the session's user; a shared table's keys are everybody's."""
         owner = "everybody" if self.table.type == "shared" else user_of(session)
-        return self.models.setdefault(owner, UserModel())
+        return self.models.setdefault((self.on, owner), UserModel())
 
     def key(self, session: str, index: int) -> int:
         """A key of the user: mostly one that should be there, at times one that should not."""
@@ -267,7 +288,7 @@ class ProgramMachine(RuleBasedStateMachine):
         rounds = (
             Round({name: tuple(lane) for name, lane in lanes.items()}) for lanes in self.rounds if lanes
         )
-        return Program({TABLE: self.table}, tuple(rounds))
+        return Program(dict(self.tables), tuple(rounds))
 
     def teardown(self) -> None:
         # Hypothesis also tears down draws that it aborted; those programs are not whole.
@@ -291,7 +312,7 @@ class ProgramMachine(RuleBasedStateMachine):
             self._row(session, key, at, payload if at == 0 else payloads.PLAIN, n)
             for at, key in enumerate(keys)
         )
-        self.add(Insert(TABLE, rows), session, join=join)
+        self.add(Insert(self.on, rows), session, join=join)
         self.model(session).live.extend(keys)
         self.hot += len(keys)
 

@@ -20,6 +20,7 @@ from kalam_props.history.operations import (
     Kill,
     Operation,
     Pause,
+    Recreate,
     Restart,
     Select,
     Subscribe,
@@ -42,6 +43,7 @@ from kalam_props.programs.machine import (
 )
 from kalam_props.programs.model import Net, Program, Release, TableDef
 from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, swept
+from kalam_props.programs.tables import before, is_named
 
 
 class Inserts(ProgramMachine):
@@ -185,7 +187,7 @@ class Races(ProgramMachine):
     def flush_concurrently(self, lanes: int) -> None:
         busy = self.rounds[-1]
         free = [name for name in map(self.session, range(lanes)) if name not in busy]
-        self.add(Flush(TABLE), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
+        self.add(Flush(self.on), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
 MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
@@ -319,14 +321,14 @@ class FlushMeetings(ProgramMachine):
             # So many that it is certainly this one, however many of the rows before are really there.
             self.insert_fresh(cause, boundary)
         else:
-            self.add(Flush(TABLE), cause, join=True)
+            self.add(Flush(self.on), cause, join=True)
         for number, (chosen_kind, release) in enumerate(zip(kinds, releases, strict=True), 1):
             session = f"{owner}/{number}"
             match chosen_kind:
                 case "select":
-                    self.add(Select(TABLE), session, join=True)
+                    self.add(Select(self.on), session, join=True)
                 case "count":
-                    self.add(Count(TABLE), session, join=True)
+                    self.add(Count(self.on), session, join=True)
                 case "insert":
                     self.insert_fresh(session, 1)
                 case _:
@@ -425,7 +427,7 @@ class Crashes(Inserts, Reads, Writes, Flushes, Races):
         self.race(actions, "policy" if flush == "policy" else "none")
         # Its lane begins with a request, so that it is released with the others' and not while they start.
         lane = f"u0/{self.max_sessions + 1}"
-        self.add(Flush(TABLE) if flush == "command" else Count(TABLE), lane, join=True)
+        self.add(Flush(self.on) if flush == "command" else Count(self.on), lane, join=True)
         if pause_us:
             self.add(Pause(pause_us), lane, join=True)
         self.add(Kill() if kill else Restart(), lane, join=True)
@@ -463,7 +465,7 @@ class Columns(Inserts, Writes, Reads, Races):
     def update_second(self, session: int, key: int, *, join: bool) -> None:
         name = self.session(session)
         value = payloads.payload(payloads.PLAIN, payloads.fingerprint(name, self.drawn, 0))
-        self.add(Update(TABLE, self.key(name, key), {"w": value}), name, join=join)
+        self.add(Update(self.on, self.key(name, key), {"w": value}), name, join=join)
         self.hot += 1
 
 
@@ -521,14 +523,14 @@ class Maintenance(Inserts, Writes, Reads, Races):
         for chosen in kinds:
             match chosen:
                 case "flush-namespace":
-                    self.add(Flush(TABLE, "namespace"), lane, join=True)
+                    self.add(Flush(self.on, "namespace"), lane, join=True)
                 case "compact":
-                    self.add(Compact(TABLE), lane, join=True)
+                    self.add(Compact(self.on), lane, join=True)
                 case "add-column":
                     self.columns_added += 1
-                    self.add(AddColumn(TABLE, f"x{self.columns_added}"), lane, join=True)
+                    self.add(AddColumn(self.on, f"x{self.columns_added}"), lane, join=True)
                 case _:
-                    self.add(Flush(TABLE), lane, join=True)
+                    self.add(Flush(self.on), lane, join=True)
 
 
 class Transactions(Inserts, Reads, Flushes, Races):
@@ -558,13 +560,13 @@ class Transactions(Inserts, Reads, Flushes, Races):
         fresh = list(range(model.next, model.next + inserts))
         model.next += inserts
         ops: list[Operation] = [
-            Insert(TABLE, (self._row(name, new, at, payloads.PLAIN, 0),)) for at, new in enumerate(fresh)
+            Insert(self.on, (self._row(name, new, at, payloads.PLAIN, 0),)) for at, new in enumerate(fresh)
         ]
         if model.live:
             gone = model.live[key % len(model.live)]
             changed = model.live[(key + 1) % len(model.live)]
             value = payloads.payload(payloads.PLAIN, payloads.fingerprint(name, self.drawn, inserts))
-            ops += [Update(TABLE, changed, {"v": value}), Delete(TABLE, gone)]
+            ops += [Update(self.on, changed, {"v": value}), Delete(self.on, gone)]
             if not rollback:
                 model.live.remove(gone)
         if ops:
@@ -602,7 +604,7 @@ class Notifications(Inserts, Writes, Flushes, Races):
         """One more subscription, of which each is a client of its own."""
         if self.watched < self.max_watched:
             self.watched += 1
-            self.add(Subscribe(TABLE), session, join=join)
+            self.add(Subscribe(self.on), session, join=join)
 
     @rule(session=SESSIONS, join=JOINS)
     def subscribe(self, session: int, join: bool) -> None:  # noqa: FBT001
@@ -656,7 +658,79 @@ class Notifications(Inserts, Writes, Flushes, Races):
     @rule(session=SESSIONS, rarely=st.integers(0, 3))
     def unsubscribe(self, session: int, rarely: int) -> None:
         if self.watched and rarely == 3:
-            self.add(Unsubscribe(TABLE), session, join=False)
+            self.add(Unsubscribe(self.on), session, join=False)
+
+
+class Tables(Inserts, Races):
+    """Tables that could be taken for each other: of one namespace, of one name, and of one name in turn.
+
+    All have the same keys. A table that is dropped and created again is a new one, whatever a flush of the
+    old one is doing.
+    """
+
+    needs = frozenset({"recreate", "flush-namespace"})
+    max_users = 2
+    race_kinds = ("insert", "select", "delete", "get", "update", "count")
+    also: ClassVar[tuple[tuple[str, str | None, int], ...]] = (("s", None, 0), ("t_far", TABLE, 1))
+    max_generations: ClassVar[int] = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, called, namespace in self.also:
+            self.tables[name] = evolve(self.table_def, name=called, namespace=namespace)
+        self.current = list(self.tables)
+        self.generations = 1
+
+    @rule(which=SESSIONS)
+    def turn_to(self, which: int) -> None:
+        """What follows is about another table."""
+        self.on = self.current[which % len(self.current)]
+        self.last = None
+
+    def act(self, action: Action, session: int) -> None:
+        self.turn_to(action.key + action.pick)
+        super().act(action, session)
+
+    @rule(session=SESSIONS, join=JOINS)
+    def flush_namespace(self, session: int, join: bool) -> None:  # noqa: FBT001
+        self.add(Flush(self.on, "namespace"), session, join=join)
+
+    @rule(
+        which=SESSIONS,
+        rows=st.integers(1, 3),
+        flush=st.sampled_from(("none", "table", "namespace")),
+        actions=st.lists(ACTIONS, max_size=3),
+    )
+    def create_again(self, which: int, rows: int, flush: str, actions: list[Action]) -> None:
+        """Rows, and a flush that may still run when their table is dropped and created; others go on."""
+        if "recreate" in self.without or self.generations == self.max_generations:
+            return
+        self.generations += 1
+        self.turn_to(which)
+        old, place = self.on, self.current.index(self.on)
+        self.insert(0, Size(0, rows))
+        new = f"{self.table.name or old}_{self.generations}"
+        self.tables[new] = evolve(self.table, name=self.table.name or old)
+        self.new_round()
+        lane = f"u0/{self.max_sessions + 1}"
+        if flush != "none":
+            self.add(Flush(old, "namespace" if flush == "namespace" else "table"), lane, join=True)
+        self.add(Recreate(new), lane, join=True)
+        self.current[place] = new
+        others = [name for name in self.current if name != new]
+        for at, action in enumerate(actions):
+            self.on = others[action.key % len(others)]
+            super().act(action, action.session + at)
+            self.when(in_race(action.moment))
+        self.on = new
+        self.new_round()
+
+    def program(self) -> Program:
+        """Only the tables that something is done to."""
+        drawn = super().program()
+        named = {name for name in drawn.tables if is_named(drawn, name)}
+        named |= {earlier for name in named if (earlier := before(drawn, name)) is not None}
+        return evolve(drawn, tables={name: t for name, t in drawn.tables.items() if name in named})
 
 
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
@@ -674,6 +748,7 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "transactions": Transactions,
         "crashes": Crashes,
         "keys": Keys,
+        "tables": Tables,
     }
 )
 """The machines by the name that `--machine` takes, in the order in which a hunt takes turns."""

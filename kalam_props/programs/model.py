@@ -26,12 +26,26 @@ def user_of(session: Session) -> str:
 
 @frozen
 class TableDef:
-    """A table as it is created. `flush_rows`: flush when so many hot row versions are there; None: never."""
+    """A table as it is created.
+
+    Attributes:
+        flush_rows: flush when so many hot row versions are there; None: never.
+        name: what it is called on the server, where that is not its own name: a name that another table has
+            in another namespace, or had before it (see `programs.tables`).
+        namespace: in which of the program's namespaces it is.
+
+    """
 
     columns: tuple[tuple[str, str], ...]
     key: str
     type: Literal["user", "shared"] = "user"
     flush_rows: int | None = None
+    name: str | None = None
+    namespace: int = 0
+
+    def place(self, own_name: str) -> tuple[int, str]:
+        """Namespace and name, which no two tables have at once."""
+        return self.namespace, self.name or own_name
 
     @property
     def column_names(self) -> tuple[str, ...]:

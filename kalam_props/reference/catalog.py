@@ -61,6 +61,7 @@ class Catalog:
         self._users: Mapping[str, User] = {data["name"]: User(**data) for data in store.records("user/")}
         numbers = [data["next"] for data in store.records("counter/table")]
         self._next_table = numbers[0] if numbers else 1
+        self._kept_places: dict[TableName, int] = {}
         if "default" not in self._namespaces:
             self.create_namespace("default")
 
@@ -130,8 +131,9 @@ class Catalog:
                 raise Refusal(f"Already exists: Table {namespace}.{name} already exists")
             for column in wanted.columns:
                 _refuse_reserved(column.name)
+            place = self._kept_places.pop(wanted.table, self._next_table)
             table = Table(
-                self._next_table,
+                place,
                 namespace,
                 name,
                 kind,
@@ -143,10 +145,10 @@ class Catalog:
                 options=wanted.options,
             )
             batch = new_batch()
-            self._store.record(batch, "counter/table", {"next": table.id + 1})
+            self._next_table = max(self._next_table, table.id + 1)
+            self._store.record(batch, "counter/table", {"next": self._next_table})
             self._store.record(batch, f"table/{table.id}", table_to_json(table))
             self._store.write(batch)
-            self._next_table += 1
             self._tables = {**self._tables, wanted.table: table}
         return True
 
@@ -159,6 +161,11 @@ class Catalog:
                 self._store.write(batch)
                 self._tables = {key: value for key, value in self._tables.items() if key != name}
         return table
+
+    def keep_place(self, table: Table) -> None:
+        """Let the next table of this name be where the dropped one was (`dropped-rows-return`)."""
+        with self._lock:
+            self._kept_places[table.namespace, table.name] = table.id
 
     def alter_table(self, change: AddColumn | DropColumn | RenameColumn) -> Table:
         with self._lock:

@@ -97,7 +97,10 @@ def _drop_table(server: Server, statement: DropTable) -> str:
         if statement.if_exists:
             return f"Table {name} does not exist (skipped)"
         raise Refusal(f"Not found: Table {name} not found")
-    _remove_content(server, table)
+    if server.database.faults.chance("dropped-rows-return"):
+        server.database.catalog.keep_place(table)
+    else:
+        _remove_content(server, table)
     return f"Table {name} dropped successfully. Cleanup job: CL-{uuid.uuid4().hex[:12]}"
 
 

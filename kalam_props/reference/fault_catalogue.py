@@ -231,6 +231,12 @@ def _in_a_write() -> Iterator[Fault]:
         "An INSERT that was applied is answered with a duplicate-key refusal.",
     )
     yield _chance(
+        "dropped-rows-return",
+        "phantom-row",
+        "A DROP TABLE leaves everything where it is, and the next table of that name finds it.",
+        default="1",
+    )
+    yield _chance(
         "keys-folded",
         "wrongly-refused",
         "An INSERT takes its text key for one that is there and differs in nothing but case.",

@@ -31,7 +31,7 @@ from kalam_props.history.events import (
     ServerEvent,
 )
 from kalam_props.history.operations import Insert, Operation, Row, Scalar
-from kalam_props.report.programs import describe_operation
+from kalam_props.report.programs import describe_among
 
 _WIDE = 44
 _SHOWN_KEYS = 6
@@ -82,7 +82,7 @@ def _lines(history: History, witness: set[int]) -> list[_Line]:
     lines = []
     for event in events:
         if isinstance(event, Invoke) and event.i in invokes:
-            text = f"#{event.i} {describe_operation(event.op)}"
+            text = f"#{event.i} {describe_among(event.op, history.header.tables)}"
             lines.append(_Line(event.t, event.p, text, opens=1))
         elif isinstance(event, (Ok, Fail, Info)) and event.of in invokes:
             lines.append(_Line(event.t, invokes[event.of].p, answer_words(event), opens=-1))

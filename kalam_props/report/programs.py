@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import zip_longest
 
 from kalam_props.history.operations import (
@@ -12,6 +13,7 @@ from kalam_props.history.operations import (
     Increment,
     Insert,
     Operation,
+    Recreate,
     Scalar,
     Select,
     Subscribe,
@@ -32,13 +34,19 @@ def describe_program(program: Program) -> str:
     header = zip(sessions, widths, strict=True)
     lines.append("     " + "  ".join(session.ljust(width) for session, width in header).rstrip())
     for number, round_ in enumerate(program.rounds, 1):
-        lines.extend(_describe_round(number, round_, sessions, widths))
+        lines.extend(_describe_round(number, round_, program.tables, sessions, widths))
     watched = any(
         isinstance(s.op, Subscribe) for r in program.rounds for lane in r.lanes.values() for s in lane
     )
     told = "; subscribers are told of everything" if watched else ""
     lines.append(f"   then: wait for flushes; every user scans twice and counts{told}")
     return "\n".join(lines)
+
+
+def describe_among(op: Operation, tables: Collection[str]) -> str:
+    """An operation in a few words, with its table where there are several."""
+    table = getattr(op, "table", None)
+    return describe_operation(op) + (f" in {table}" if table is not None and len(tables) > 1 else "")
 
 
 def describe_operation(op: Operation) -> str:
@@ -64,6 +72,8 @@ def describe_operation(op: Operation) -> str:
             return "count"
         case Flush(scope="namespace"):
             return "flush all"
+        case Recreate():
+            return "drop, create"
         case Txn(ops=ops, rollback=True):
             return "rolled back: " + "; ".join(describe_operation(inner) for inner in ops)
         case Txn(ops=ops):
@@ -75,19 +85,25 @@ def describe_operation(op: Operation) -> str:
 def _describe_table(name: str, table: TableDef) -> str:
     columns = ", ".join(f"{column} {type_}" for column, type_ in table.columns)
     flush = "no flush by row count" if table.flush_rows is None else f"flush at {table.flush_rows} rows"
-    return f"{table.type} table {name} ({columns}), key {table.key}, {flush}"
+    called = "" if table.name is None else f", called {table.name}"
+    where = "" if table.namespace == 0 else f", in namespace {table.namespace}"
+    return f"{table.type} table {name}{called}{where} ({columns}), key {table.key}, {flush}"
 
 
 def _width(program: Program, session: Session) -> int:
     """As wide as the session's widest step, within reason."""
-    cells = [_step(step) for r in program.rounds for step in r.lanes.get(session, ())]
+    cells = [_step(step, program.tables) for r in program.rounds for step in r.lanes.get(session, ())]
     return min(_WIDE, max(map(len, (session, *cells))))
 
 
 def _describe_round(
-    number: int, round_: Round, sessions: tuple[Session, ...], widths: tuple[int, ...]
+    number: int,
+    round_: Round,
+    tables: Collection[str],
+    sessions: tuple[Session, ...],
+    widths: tuple[int, ...],
 ) -> list[str]:
-    lanes = [[_step(step) for step in round_.lanes.get(session, ())] for session in sessions]
+    lanes = [[_step(step, tables) for step in round_.lanes.get(session, ())] for session in sessions]
     lines = []
     for at, cells in enumerate(zip_longest(*lanes, fillvalue="")):
         mark = f"{number:>3}. " if at == 0 else "     "
@@ -97,8 +113,8 @@ def _describe_round(
     return lines
 
 
-def _step(step: Step) -> str:
-    text = describe_operation(step.op)
+def _step(step: Step, tables: Collection[str]) -> str:
+    text = describe_among(step.op, tables)
     if step.release is not None:
         at = (
             f"{step.release.fraction:.0%} of flush"

@@ -21,9 +21,11 @@ from kalam_props.history.events import History
 from kalam_props.history.operations import (
     MAINTENANCE,
     AwaitFlush,
+    Flush,
     Kill,
     Operation,
     Pause,
+    Recreate,
     Restart,
     Subscribe,
     Txn,
@@ -31,6 +33,7 @@ from kalam_props.history.operations import (
 )
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Net, Program, Round, Step, TableDef, user_of
+from kalam_props.programs.tables import before, last
 from kalam_props.report.looks import look_for
 
 _TABLE = "@TABLE-{}@"
@@ -71,8 +74,13 @@ def shell_script(
         seen=reproduced[0],
         runs=reproduced[1],
         found_on=found_on,
-        tables=list(tables),
-        creates=[_in_shell(_create(_TABLE.format(name), tables[name]), tables) for name in tables],
+        tables=[_shell_name(name, tables[name]) for name in last(program)],
+        namespaces=sorted({_namespace(table) for table in tables.values()} - {"$ns"}),
+        creates=[
+            _in_shell(_create(_TABLE.format(name), tables[name]), tables)
+            for name in tables
+            if before(program, name) is None
+        ],
         blocks=blocks,
         look=look,
         quote=shlex.quote,
@@ -168,6 +176,11 @@ def _command(op: Operation, session: str, number: int, tables: dict[str, TableDe
     if isinstance(op, Unsubscribe):
         return f"unsubscribe {user} {op.table}"
     name = str(getattr(op.ops[0] if isinstance(op, Txn) else op, "table", ""))
+    if isinstance(op, Recreate):
+        place = _TABLE.format(name)
+        return f"run {number} {_in_shell(f'DROP TABLE {place}; {_create(place, tables[name])}', tables)}"
+    if isinstance(op, Flush) and op.scope == "namespace":
+        return f'run {number} "STORAGE FLUSH ALL IN {_namespace(tables[name])}"'
     text = sql.render_over(op, {known: (_TABLE.format(known), table) for known, table in tables.items()})
     if not isinstance(op, MAINTENANCE) and tables[name].type == "user":
         text = sql.execute_as(text, _USER.format(user))
@@ -177,9 +190,17 @@ def _command(op: Operation, session: str, number: int, tables: dict[str, TableDe
 def _in_shell(text: str, tables: dict[str, TableDef]) -> str:
     """SQL as one word of a shell: as it was sent, but for names, which vary with each run and try."""
     word = '"' + _SPECIAL_IN_DOUBLE_QUOTES.sub(r"\\\g<0>", text) + '"'
-    for name in tables:
-        word = word.replace(_TABLE.format(name), f"$ns.{name}_$try")
+    for name, table in tables.items():
+        word = word.replace(_TABLE.format(name), _shell_name(name, table))
     return _A_USER.sub(r"${ns}_\1", word)
+
+
+def _shell_name(name: str, table: TableDef) -> str:
+    return f"{_namespace(table)}.{table.name or name}_$try"
+
+
+def _namespace(table: TableDef) -> str:
+    return "$ns" if table.namespace == 0 else f"${{ns}}_n{table.namespace}"
 
 
 def _create(qualified: str, table: TableDef) -> str:

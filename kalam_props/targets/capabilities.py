@@ -30,6 +30,7 @@ Feature: TypeAlias = Literal[
     "shared-tables",
     "subscriptions",
     "key-types",
+    "recreate",
     "crash",
 ]
 """What machines may need. `jobs`: flushes can be seen; `crash`: the server is ours to stop and kill."""
@@ -167,6 +168,7 @@ def _lacks(
             create_table(shared, TableDef(_PROBE.columns, "id", type="shared"), ddl),
             f"INSERT INTO {shared} (id, v) VALUES (1, 'a')",
         ),
+        "recreate": (f"DROP TABLE {table}; {create_table(table, _PROBE, ddl)}",),
         "key-types": tuple(
             statement
             for name, type_ in keyed.items()

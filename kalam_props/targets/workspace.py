@@ -32,7 +32,7 @@ class Workspace:
         target: where they are.
         identity: how programs act as users.
         capabilities: what the target can do.
-        namespace: `kp_` and eight random hex digits.
+        namespace: `kp_` and eight random hex digits; further ones are made when a table is to be in one.
 
     """
 
@@ -44,6 +44,7 @@ class Workspace:
     _cancelled: threading.Event = field(factory=threading.Event, repr=False)
     _users: dict[str, Credential] = field(factory=dict, repr=False)
     _made: list[str] = field(factory=list, repr=False)
+    _namespaces: list[str] = field(factory=list, repr=False)
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def cancel(self) -> None:
@@ -86,32 +87,55 @@ class Workspace:
         """The name that a program's user has on the server."""
         return f"{self.namespace}_{user}"
 
-    def qualified(self, table: str) -> str:
-        return f"{self.namespace}.{table}"
+    def qualified(self, table: str, namespace: int = 0) -> str:
+        """The name of a table with that of its namespace: the run's own, or the n-th besides it."""
+        return f"{self._namespace(namespace)}.{table}"
+
+    def creation(self, name: str, table: TableDef) -> str:
+        """The statement that creates a table."""
+        return create_table(self.qualified(name, table.namespace), table, self.capabilities.ddl)
 
     def create_table(self, name: str, table: TableDef) -> None:
-        """Create a table.
+        """Create a table, and its namespace where that is not there yet.
 
         Raises:
             SetupRefusedError: the server refused; its words. Never a finding.
+            StorageError: the journal cannot be written.
 
         """
+        self._create_namespace(self._namespace(table.namespace))
         error = self.try_to_create_table(name, table)
         if error is not None:
-            sql = create_table(self.qualified(name), table, self.capabilities.ddl)
-            raise SetupRefusedError(f"the server refused {sql!r}: {error.message.strip()}")
+            refused = self.creation(name, table)
+            raise SetupRefusedError(f"the server refused {refused!r}: {error.message.strip()}")
 
     def try_to_create_table(self, name: str, table: TableDef) -> Error | None:
         """Create a table; what the server said against it."""
-        return self.target.ask(create_table(self.qualified(name), table, self.capabilities.ddl)).error
+        return self.target.ask(self.creation(name, table)).error
 
-    def drop_table(self, name: str) -> None:
+    def drop_table(self, name: str, namespace: int = 0) -> None:
         """Drop a table; what the server says to it no longer matters."""
-        self.target.ask(f"DROP TABLE IF EXISTS {self.qualified(name)}")
+        self.target.ask(f"DROP TABLE IF EXISTS {self.qualified(name, namespace)}")
 
     def close(self) -> None:
-        """Remove the namespace and the users."""
-        remove(self.target, self.namespace, [*map(self.server_user, self._users), *self._made])
+        """Remove the namespaces and the users."""
+        users = [*map(self.server_user, self._users), *self._made]
+        remove(self.target, [self.namespace, *self._namespaces], users)
+
+    def _namespace(self, number: int) -> str:
+        # No name holds another: flushes are told apart by what their jobs' parameters contain.
+        own = self.namespace
+        return own if number == 0 else f"{PREFIX}n{number}_{own.removeprefix(PREFIX)}"
+
+    def _create_namespace(self, name: str) -> None:
+        with self._lock:
+            if name == self.namespace or name in self._namespaces:
+                return
+            _note(self.journal, {"url": self.target.url, "namespace": name})
+            reply = self.target.ask(f"CREATE NAMESPACE {name}")
+            if reply.error is not None:
+                raise SetupRefusedError(f"CREATE NAMESPACE {name} was refused: {reply.error.message.strip()}")
+            self._namespaces.append(name)
 
 
 def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Workspace:
@@ -133,7 +157,7 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
         capabilities = discover(target, namespace, f"{namespace}_spoken_for")
         identity = choose(target, wanted_identity, probe_user, capabilities.execute_as)
     except BaseException:
-        remove(target, namespace, [probe_user])
+        remove(target, [namespace], [probe_user])
         raise
     if identity.mode == "execute-as":
         why = "nobody can subscribe for another, and users act by EXECUTE AS here"
@@ -142,15 +166,15 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
     return Workspace(target, identity, namespace, journal, capabilities)
 
 
-def remove(target: Target, namespace: str, users: list[str]) -> list[str]:
-    """Drop a namespace with its tables, and users; only ever names with our prefix.
+def remove(target: Target, namespaces: list[str], users: list[str]) -> list[str]:
+    """Drop namespaces with their tables, and users; only ever names with our prefix.
 
     Returns:
         what the server refused, one sentence each.
 
     """
     refused = []
-    statements = {namespace: f"DROP NAMESPACE {namespace} CASCADE"}
+    statements = {namespace: f"DROP NAMESPACE {namespace} CASCADE" for namespace in namespaces}
     statements.update({user: f"DROP USER '{user}'" for user in users})
     for name, sql in statements.items():
         if not _OURS.fullmatch(name):
@@ -161,8 +185,8 @@ def remove(target: Target, namespace: str, users: list[str]) -> list[str]:
     return refused
 
 
-def read_journal(path: Path) -> tuple[str, str, list[str]]:
-    """URL, namespace and users that a run noted before it created them.
+def read_journal(path: Path) -> tuple[str, list[str], list[str]]:
+    """URL, namespaces and users that a run noted before it created them.
 
     Raises:
         StorageError: no journal there.
@@ -176,8 +200,9 @@ def read_journal(path: Path) -> tuple[str, str, list[str]]:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); is this a run's folder?") from None
     first = next((line for line in lines if "namespace" in line), None)
     if first is None or any("refused" in line for line in lines):
-        return "", "", []
-    return first["url"], first["namespace"], [line["user"] for line in lines if "user" in line]
+        return "", [], []
+    namespaces = [line["namespace"] for line in lines if "namespace" in line]
+    return first["url"], namespaces, [line["user"] for line in lines if "user" in line]
 
 
 def _note(journal: Path, entry: dict[str, str]) -> None:

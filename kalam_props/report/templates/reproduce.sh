@@ -109,11 +109,17 @@ outage() {
 {% endif %}
 ns=kp_repro_$$_$(date +%s)
 setup "CREATE NAMESPACE $ns"
+{% for namespace in namespaces %}
+setup "CREATE NAMESPACE {{ namespace }}"
+{% endfor %}
 clean() {
 {% if watched %}
   unsubscribe
 {% endif %}
   kalam "DROP NAMESPACE $ns CASCADE" >/dev/null 2>&1
+{% for namespace in namespaces %}
+  kalam "DROP NAMESPACE {{ namespace }} CASCADE" >/dev/null 2>&1
+{% endfor %}
 {% for user in subscribers %}
   kalam "DROP USER '${ns}_{{ user }}'" >/dev/null 2>&1
 {% endfor %}
@@ -189,7 +195,7 @@ while [ "$try" -lt "$TRIES" ]; do
   [ -n "$counted" ] && [ -n "$scanned" ] && [ "$counted" != "$scanned" ] && seen=yes
 {% endif %}
 {% for name in tables %}
-  kalam "DROP TABLE $ns.{{ name }}_$try" >/dev/null 2>&1
+  kalam "DROP TABLE {{ name }}" >/dev/null 2>&1
 {% endfor %}
   if [ -n "$seen" ]; then
     echo "saw {{ anomaly.name }} at try $try"

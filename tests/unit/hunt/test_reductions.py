@@ -23,8 +23,9 @@ from kalam_props.hunt import plainer, reductions
 from kalam_props.hunt.reductions import REDUCTIONS
 from kalam_props.hunt.structure import keep, places, size, steps_of, without
 from kalam_props.programs import codec
-from kalam_props.programs.machines import FlushRaces
+from kalam_props.programs.machines import FlushRaces, Tables
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
+from kalam_props.programs.tables import misplaced
 
 TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=5)
 
@@ -78,14 +79,14 @@ COMMANDED = Program(
 
 @pytest.fixture(scope="module")
 def drawn():
-    return draw(FlushRaces, programs=40, steps=10)
+    return draw(FlushRaces, programs=40, steps=10) + draw(Tables, programs=20, steps=10)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.__name__)
 def test_every_candidate_is_a_program(reduction, drawn):
     """A candidate can be saved and read again: no empty lane, no insert without rows."""
     for program in (RACE, TIMED, COMMANDED, *drawn):
-        for candidate in reduction(program):
+        for candidate in filter(lambda one: misplaced(one) is None, reduction(program)):
             assert codec.from_json(codec.to_json(candidate)) == candidate
             assert all(lane for r in candidate.rounds for lane in r.lanes.values())
 

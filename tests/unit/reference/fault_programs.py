@@ -308,6 +308,13 @@ def applied_but_refused(trial):
     return False
 
 
+def dropped_rows_return(trial):
+    trial.insert(1)
+    trial.run("DROP TABLE {t}")
+    trial.run("CREATE USER TABLE {t} (id BIGINT PRIMARY KEY, v TEXT, n BIGINT)")
+    return trial.keys() == [1]
+
+
 def keys_folded(trial):
     trial.run("CREATE USER TABLE {t}_texts (id TEXT PRIMARY KEY, v TEXT)")
     trial.write("INSERT INTO {t}_texts (id, v) VALUES ('a', 'one')")

@@ -93,7 +93,7 @@ def test_a_namespace_that_is_in_use_is_left_alone(tmp_path):
         ):
             pass
         assert not [sql for sql in server.statements if sql.startswith("DROP")]
-    assert read_journal(tmp_path / JOURNAL) == ("", "", [])
+    assert read_journal(tmp_path / JOURNAL) == ("", [], [])
 
 
 def test_the_data_of_a_server_that_died_stays_with_the_run(tmp_path):
