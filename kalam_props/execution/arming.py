@@ -19,7 +19,7 @@ from kalam_props.execution.aim import Aim, Rhythm
 from kalam_props.execution.releases import Hot, Placed, resolve
 from kalam_props.execution.session import SessionClient
 from kalam_props.gate.handle import ArmedRound, Gate
-from kalam_props.gate.plan import Every, Planned, WireRecord
+from kalam_props.gate.plan import Every, Planned, PlannedKill, WireRecord
 from kalam_props.history.operations import AwaitFlush, Kill, Pause, Restart, Subscribe, Unsubscribe
 from kalam_props.programs.model import Step
 
@@ -52,6 +52,14 @@ class Announced:
 
         """
         return self._round.collect(self._place)
+
+
+@frozen
+class AimedKill:
+    """A kill that is to be done among the requests of a round, and of which process."""
+
+    step: Step
+    pid: int
 
 
 class Armed:
@@ -94,6 +102,7 @@ def arm(
     *,
     aim: Aim,
     hot: Mapping[str, Hot],
+    kill: AimedKill | None = None,
 ) -> Armed:
     """Announce the segments of some sessions, which begin together.
 
@@ -104,12 +113,13 @@ def arm(
         mark: what no other request of the session has in its SQL.
         aim: where flushes are expected.
         hot: what is known of the tables, by name.
+        kill: the server's end among them.
 
     Raises:
         TargetError: the gate has died.
 
     """
-    placed = resolve([steps for _, steps in lanes], aim, hot)
+    placed = resolve([*(steps for _, steps in lanes), *([(kill.step,)] if kill else [])], aim, hot)
     plan: list[Planned] = []
     keys: list[tuple[str, int]] = []
     for client, steps in lanes:
@@ -129,7 +139,9 @@ def arm(
                 )
             )
             keys.append((client.name, index))
-    round_ = gate.arm(plan)
+    round_ = gate.arm(
+        plan, kill=None if kill is None else PlannedKill(kill.pid, placed[-1].after, placed[-1].us)
+    )
     return Armed(round_, {key: Announced(placed[place], round_, place) for place, key in enumerate(keys)})
 
 

@@ -68,7 +68,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         release = step.release
         if release is None or release.anchor != "flush":
             continue
-        cause = _cause(steps, str(getattr(step.op, "table", "")), hot)
+        cause = _cause(steps, getattr(step.op, "table", None), hot)
         if cause is None or (lane_of[cause] == lane_of[place] and place <= cause):
             continue
         window = aim.command if isinstance(steps[cause].op, Flush) else aim.policy
@@ -114,12 +114,15 @@ def _anchor(after: tuple[int, ...]) -> Literal["round", "previous"]:
     return "previous" if after else "round"
 
 
-def _cause(steps: Sequence[Step], table: str, hot: Mapping[str, Hot]) -> int | None:
-    """The request that makes the table flush: the first command, else the largest insert if they reach it."""
+def _cause(steps: Sequence[Step], table: str | None, hot: Mapping[str, Hot]) -> int | None:
+    """The request that makes the table flush: the first command, else the largest insert if they reach it.
+
+    Without a table (what is aimed is a kill), the first command of all.
+    """
     for place, step in enumerate(steps):
-        if isinstance(step.op, Flush) and step.op.table == table:
+        if isinstance(step.op, Flush) and table in (step.op.table, None):
             return place
-    known = hot.get(table)
+    known = None if table is None else hot.get(table)
     if known is None or known.boundary is None:
         return None
     sizes = {

@@ -18,7 +18,15 @@ from kalam_props.drivers.protocol import Credential, Reply
 from kalam_props.errors import CancelledError, UsageError
 from kalam_props.execution import flushes
 from kalam_props.execution.aim import Aim
-from kalam_props.execution.arming import NOTHING_ARMED, Announced, Armed, are_requests, arm, segments
+from kalam_props.execution.arming import (
+    NOTHING_ARMED,
+    AimedKill,
+    Announced,
+    Armed,
+    are_requests,
+    arm,
+    segments,
+)
 from kalam_props.execution.closing import closing, fence
 from kalam_props.execution.outage import bring_down
 from kalam_props.execution.releases import Hot
@@ -61,6 +69,9 @@ from kalam_props.targets.workspace import Workspace
 
 FLUSH_WAIT_S = 20.0
 """How long `await-flush` waits for a flush that is running before it goes on."""
+
+AIMED_KILL_S = 10.0
+"""How long a server may take to end that the gate is to kill; longer than the gate holds anything back."""
 
 UNKNOWN_CHECK_INTERVAL_S = 1.5
 """How long a due flush is given to begin on a server whose check interval is not known."""
@@ -201,13 +212,16 @@ class _Run:
             with self.arm(heads) as armed:
                 self.lane(*lanes[0], armed)
             return
+        kill = self.aimed_kill(lanes) if heads else None
         start = threading.Barrier(len(lanes))
         with ThreadPoolExecutor(len(lanes)) as pool:
             try:
                 # A session's client may take long to start, and would be late for its own round.
                 for connected in [pool.submit(self.connect, client, head) for client, head in heads]:
                     connected.result()
-                with self.arm(heads) as armed:
+                if kill is not None:
+                    self.going_down.set()
+                with self.arm(heads, kill) as armed:
                     running = [pool.submit(self.lane_at, start, *lane, armed) for lane in lanes]
                     for done in as_completed(running):
                         done.result()
@@ -227,7 +241,7 @@ class _Run:
         for number, segment in enumerate(cut):
             if not are_requests(segment):
                 for step in segment:
-                    self.wait(client, step.op)
+                    self.wait(client, step)
             elif number == 0:
                 self.requests(client, segment, armed)
             else:
@@ -244,7 +258,18 @@ class _Run:
         for step in head:
             client.connect(self.credential(client, step.op))
 
-    def arm(self, lanes: Sequence[tuple[SessionClient, Sequence[Step]]]) -> Armed:
+    def aimed_kill(self, lanes: Sequence[tuple[SessionClient, Sequence[Sequence[Step]]]]) -> AimedKill | None:
+        """The kill that begins a lane and has a release point: the gate does it, among the requests."""
+        server = self.target.managed
+        if server is None or server.pid is None or self.target.gate is None:
+            return None
+        firsts = (segments[0][0] for _, segments in lanes)
+        aimed = next((s for s in firsts if isinstance(s.op, Kill) and s.release is not None), None)
+        return None if aimed is None else AimedKill(aimed, server.pid)
+
+    def arm(
+        self, lanes: Sequence[tuple[SessionClient, Sequence[Step]]], kill: AimedKill | None = None
+    ) -> Armed:
         """Announce to the gate, where there is one, what these sessions are about to ask."""
         if self.target.gate is None or not lanes:
             return NOTHING_ARMED
@@ -260,6 +285,7 @@ class _Run:
             lambda step: self.table(step.op).qualified,
             aim=self.aim,
             hot=hot,
+            kill=kill,
         )
 
     def invoke(
@@ -276,8 +302,9 @@ class _Run:
             release=release,
         )
 
-    def wait(self, client: SessionClient, op: Operation) -> None:
+    def wait(self, client: SessionClient, step: Step) -> None:
         """An operation that is no request: invocation on disk, wait, end on disk."""
+        op = step.op
         if isinstance(op, Subscribe):
             self.subscribe(client, op)
             return
@@ -288,6 +315,10 @@ class _Run:
         elif isinstance(op, AwaitFlush):
             error = self.await_flush(op.table)
         elif isinstance(op, (Restart, Kill)):
+            if self.going_down.is_set() and self.target.managed is not None:
+                self.target.managed.await_end(AIMED_KILL_S)
+            elif step.release is not None:
+                time.sleep(step.release.us / 1e6)
             error = self.restart(op)
         elif isinstance(op, Unsubscribe):
             self.subscriptions.close(user_of(client.name), op.table)

@@ -9,7 +9,7 @@ from time import monotonic_ns
 from typing import Any
 
 from kalam_props.gate.loop import Loop
-from kalam_props.gate.rounds import Round, Rounds
+from kalam_props.gate.rounds import Killing, Round, Rounds
 from kalam_props.gate.schedule import Schedule
 from kalam_props.gate.sessions import Sessions
 from kalam_props.gate.watch import Watch
@@ -87,10 +87,13 @@ class Control:
         for number in lanes:
             if self._sessions.get(number).watches:
                 raise ValueError(f"session {number} has operations of another round that were not collected")
+        kill = request["kill"]
+        planned = [*request["requests"], *([kill] if kill else [])]
+        last = len(planned) - 1
         schedule = Schedule(
-            list(lanes.values()),
-            {op: entry["after"] for op, entry in enumerate(request["requests"])},
-            {op: entry["us"] for op, entry in enumerate(request["requests"])},
+            [*lanes.values(), *([[last]] if kill else [])],
+            {op: entry["after"] for op, entry in enumerate(planned)},
+            {op: entry["us"] for op, entry in enumerate(planned)},
             {op: tuple(entry["every"]) for op, entry in enumerate(request["requests"]) if entry["every"]},
             gather_until=monotonic_ns() + request["gather_ns"],
             hold_ns=request["hold_ns"],
@@ -102,6 +105,9 @@ class Control:
             round_.sessions[op] = self._sessions.get(entry["session"])
             self._sessions.get(entry["session"]).watches.append(watch)
         self._rounds.add(round_)
+        if kill:
+            round_.holders[last] = Killing(kill["pid"])
+            schedule.arrived(last, monotonic_ns())
         return {}
 
     def _collect(self, request: dict[str, Any]) -> dict[str, Any]:

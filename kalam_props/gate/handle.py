@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from attrs import astuple
 
 from kalam_props.errors import TargetError
-from kalam_props.gate.plan import GateSession, Planned, WireAttempt, WireRecord, check
+from kalam_props.gate.plan import GateSession, Planned, PlannedKill, WireAttempt, WireRecord, check
 from kalam_props.programs.model import Net
 
 GATHER_S = 3.0
@@ -141,13 +141,18 @@ class Gate:
         self.ask({"do": "close", "session": session.number})
 
     def arm(
-        self, plan: Sequence[Planned], *, gather_s: float = GATHER_S, hold_s: float = HOLD_S
+        self,
+        plan: Sequence[Planned],
+        *,
+        kill: PlannedKill | None = None,
+        gather_s: float = GATHER_S,
+        hold_s: float = HOLD_S,
     ) -> ArmedRound:
         """Announce the operations of one round: hold their requests, and release them as planned.
 
         The requests of one session come in the order in which its client sends them. The first of all
         sessions are held until all are there, or `gather_s` seconds from now. Arm a round before its clients
-        begin.
+        begin. `kill` is done among them, by `kill -9`, unless the round is ended before.
         Rounds of different sessions may be armed at the same time.
 
         Raises:
@@ -173,6 +178,7 @@ class Gate:
             "do": "arm",
             "round": number,
             "requests": requests,
+            "kill": None if kill is None else {"pid": kill.pid, "after": kill.after, "us": kill.us},
             "gather_ns": int(gather_s * 1e9),
             "hold_ns": int(hold_s * 1e9),
         }

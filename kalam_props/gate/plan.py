@@ -53,6 +53,15 @@ class Planned:
 
 
 @frozen
+class PlannedKill:
+    """The end of a process (the server's) among the requests of a round: `after` and `us` as theirs."""
+
+    pid: int
+    after: tuple[int, ...] = ()
+    us: int = 0
+
+
+@frozen
 class WireAttempt:
     """One time that a request was forwarded. Nanoseconds of `time.monotonic_ns`, the same in every process.
 

@@ -248,6 +248,12 @@ class Relay:
             self._last = self._upstream.prepared(self._last)
         watch.round.arrived(watch, self)
 
+    def due(self, at: int, *, forced: bool) -> None:
+        """See `Holder`."""
+        if self._watch is not None:
+            self._watch.due_ns = at
+            self._watch.forced = forced
+
     def shot(self) -> tuple[Callable[[bytes], int], bytes]:
         if self._watch is not None and self._watch.keeps_request_back:
             return _send_nothing, b""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +24,10 @@ _SOON_NS = 5_000_000
 class Holder(Protocol):
     """Who holds a request: the relay of the connection that it came on."""
 
+    def due(self, at: int, *, forced: bool) -> None:
+        """It is about to be called, as it was to be at `at`; `forced`: without its rule being met."""
+        ...
+
     def shot(self) -> tuple[Callable[[bytes], int], bytes]:
         """The system call that lets the request go, and what to give it."""
         ...
@@ -29,6 +35,26 @@ class Holder(Protocol):
     def released(self, stamp: int, sent: int | OSError) -> None:
         """It was called at `stamp` and answered `sent`."""
         ...
+
+
+class Killing:
+    """Holds the end of a process: what leaves is a signal that nothing can refuse."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def due(self, at: int, *, forced: bool) -> None:
+        """See `Holder`."""
+
+    def shot(self) -> tuple[Callable[[bytes], int], bytes]:
+        return self._kill, b""
+
+    def released(self, stamp: int, sent: int | OSError) -> None:
+        """See `Holder`. One that had ended already is none of ours to tell: its owner sees that."""
+
+    def _kill(self, _data: bytes) -> int:
+        os.kill(self._pid, signal.SIGKILL)
+        return 0
 
 
 class Round:
@@ -123,16 +149,11 @@ class Rounds:
         return at if wake is None else min(at, wake)
 
     def _release(self, batch: list[tuple[int, int, int, bool]]) -> None:
-        watches = []
         holders = []
         shots = []
         for at, number, op, forced in batch:
-            round_ = self._armed[number]
-            watch = round_.watches[op]
-            watch.due_ns = at
-            watch.forced = forced
-            holder = round_.holders[op]
-            watches.append(watch)
+            holder = self._armed[number].holders[op]
+            holder.due(at, forced=forced)
             holders.append(holder)
             shots.append((at, *holder.shot()))
         outcomes: list[tuple[int, int | OSError]] = []
@@ -146,6 +167,6 @@ class Rounds:
                 outcomes.append((stamp, send(data)))
             except OSError as error:
                 outcomes.append((stamp, error))
-        for watch, holder, (stamp, sent) in zip(watches, holders, outcomes, strict=True):
-            watch.round.left(watch.op)
+        for (_, number, op, _), holder, (stamp, sent) in zip(batch, holders, outcomes, strict=True):
+            self._armed[number].left(op)
             holder.released(stamp, sent)

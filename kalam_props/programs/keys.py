@@ -21,7 +21,7 @@ from kalam_props.history.operations import (
 from kalam_props.programs.model import Program, Round, TableDef
 
 KEY_TYPES = ("TEXT", "INT", "UUID")
-"""Besides BIGINT, which all other machines have."""
+"""Besides BIGINT, which most machines have."""
 
 _SPELLINGS = ("k{}", "K{}", "k{} ", "k{}'")
 """Keys that a server must not take for one another: by their case, a blank, a quote, or as a prefix."""

@@ -30,7 +30,7 @@ from kalam_props.history.operations import (
     kind,
 )
 from kalam_props.programs import payloads
-from kalam_props.programs.keys import KEY_TYPES, key_of, with_key_type
+from kalam_props.programs.keys import key_of, with_key_type
 from kalam_props.programs.machine import (
     JOINS,
     KEYS,
@@ -397,7 +397,7 @@ PAUSES_US = st.sampled_from((0, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 20_000
 """How long after the answer to its lane's first request the server goes down: within a flush, or after."""
 
 
-class Crashes(Inserts, Reads, Writes, Flushes, Races):
+class Crashes(Inserts, Flushes, Races):
     """The server is killed or restarted among inserts, updates, deletes and flushes; nothing may be lost."""
 
     needs = frozenset({"crash"})
@@ -412,11 +412,16 @@ class Crashes(Inserts, Reads, Writes, Flushes, Races):
     @rule(
         actions=st.lists(ACTIONS, min_size=2, max_size=8),
         flush=st.sampled_from(("command", "policy", "before", "none")),
-        kill=st.booleans(),
+        how=st.sampled_from(("kill", "restart", "late kill")),
         pause_us=PAUSES_US,
+        moment=MOMENTS,
     )
-    def go_down(self, actions: list[Action], flush: str, kill: bool, pause_us: int) -> None:  # noqa: FBT001
-        """A race in which the server goes down; a start takes a second, so not more than two a program."""
+    def go_down(self, actions: list[Action], flush: str, how: str, pause_us: int, moment: int) -> None:
+        """A race in which the server goes down; a start takes a second, so not more than two a program.
+
+        A kill is aimed at the requests of the race, or at the flush among them; a late one, and a restart,
+        come a while after an answer: when their clients have gone.
+        """
         if self.outages == self.max_outages:
             return
         self.outages += 1
@@ -425,12 +430,17 @@ class Crashes(Inserts, Reads, Writes, Flushes, Races):
             self.flush(0)
             self.await_flush(0)
         self.race(actions, "policy" if flush == "policy" else "none")
-        # Its lane begins with a request, so that it is released with the others' and not while they start.
-        lane = f"u0/{self.max_sessions + 1}"
+        lane, beside = f"u0/{self.max_sessions + 1}", f"u0/{self.max_sessions + 2}"
+        # A lane that begins with a request is released with the others', and not while they start.
         self.add(Flush(self.on) if flush == "command" else Count(self.on), lane, join=True)
-        if pause_us:
-            self.add(Pause(pause_us), lane, join=True)
-        self.add(Kill() if kill else Restart(), lane, join=True)
+        if how == "kill":
+            self.add(Kill(), beside, join=True)
+            aimed = at_flush(moment) if flush == "command" else in_race(moment)
+            self.when(aimed or Release(us=100 * moment))
+        else:
+            if pause_us:
+                self.add(Pause(pause_us), lane, join=True)
+            self.add(Restart() if how == "restart" else Kill(), lane, join=True)
         self.new_round()
         # What a kill cut may or may not be there: the model no longer knows how many rows are hot.
         self.hot = 0
@@ -477,20 +487,21 @@ class Shared(Columns):
     race_kinds = ("update", "second", "increment", "get", "delete", "insert", "select", "reinsert")
 
 
-class Keys(Inserts, Writes, Reads, Flushes, Races):
-    """Keys that are texts, one the prefix of another, or numbers below zero, or UUIDs."""
+class Keys(Inserts, Writes, Races):
+    """Keys that are texts, one the prefix of another, or numbers below zero."""
 
-    needs = frozenset({"key-types"})
+    needs = frozenset({"text-keys", "int-keys"})
+    key_types: ClassVar[tuple[str, ...]] = ("TEXT", "INT")
     max_users = 2
     race_kinds = ("insert", "get", "update", "delete", "select", "reinsert")
 
     def __init__(self) -> None:
         super().__init__()
-        self.key_type = KEY_TYPES[0]
+        self.key_type = self.key_types[0]
 
-    @initialize(kind=st.sampled_from(KEY_TYPES))
-    def choose_keys(self, kind: str) -> None:
-        self.key_type = kind
+    @initialize(which=st.integers(0, 5))
+    def choose_keys(self, which: int) -> None:
+        self.key_type = self.key_types[which % len(self.key_types)]
 
     def program(self) -> Program:
         drawn, kind = super().program(), self.key_type
@@ -498,6 +509,13 @@ class Keys(Inserts, Writes, Reads, Flushes, Races):
         return with_key_type(
             drawn, TABLE, kind, lambda key: key_of(key, kind) if isinstance(key, int) else key
         )
+
+
+class UuidKeys(Keys):
+    """Keys that are UUIDs, which some servers let one declare and then accept no row with."""
+
+    needs = frozenset({"uuid-keys"})
+    key_types = ("UUID",)
 
 
 class Maintenance(Inserts, Writes, Reads, Races):
@@ -748,6 +766,7 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "transactions": Transactions,
         "crashes": Crashes,
         "keys": Keys,
+        "uuid-keys": UuidKeys,
         "tables": Tables,
     }
 )

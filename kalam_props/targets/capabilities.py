@@ -29,13 +29,16 @@ Feature: TypeAlias = Literal[
     "add-column",
     "shared-tables",
     "subscriptions",
-    "key-types",
+    "text-keys",
+    "int-keys",
+    "uuid-keys",
     "recreate",
     "crash",
 ]
 """What machines may need. `jobs`: flushes can be seen; `crash`: the server is ours to stop and kill."""
 
 _PROBE = TableDef((("id", "BIGINT"), ("v", "TEXT")), "id")
+_KEYED: dict[Feature, str] = {"text-keys": "TEXT", "int-keys": "INT", "uuid-keys": "UUID"}
 _FORMS: tuple[ExecuteAs, ...] = ("EXECUTE AS USER", "EXECUTE AS")
 
 
@@ -93,14 +96,13 @@ def discover(target: Target, namespace: str, user: str) -> Capabilities:
     """
     table = f"{namespace}.probe"
     shared = f"{namespace}.probe_shared"
-    keyed = {f"{namespace}.probe_{type_.lower()}": type_ for type_ in KEY_TYPES}
     ddl = _ddl(target, table)
     try:
         json_rows = _rows(target, table)
         form = next((form for form in _FORMS if not _execute_as(target, user, form)), None)
-        lacks = _lacks(target, table, shared, keyed, namespace, ddl, (form, user))
+        lacks = _lacks(target, table, shared, namespace, ddl, (form, user))
     finally:
-        for name in (table, shared, *keyed):
+        for name in (table, shared, *(f"{table}_{type_.lower()}" for type_ in KEY_TYPES)):
             target.ask(f"DROP TABLE IF EXISTS {name}")
     features: tuple[Feature, ...] = Feature.__args__  # type: ignore[attr-defined]  # a Literal's values
     return Capabilities(ddl, json_rows, form, frozenset(features) - lacks.keys(), lacks)
@@ -145,7 +147,6 @@ def _lacks(
     target: Target,
     table: str,
     shared: str,
-    keyed: dict[str, str],
     namespace: str,
     ddl: Ddl,
     speaking: tuple[ExecuteAs | None, str],
@@ -169,15 +170,7 @@ def _lacks(
             f"INSERT INTO {shared} (id, v) VALUES (1, 'a')",
         ),
         "recreate": (f"DROP TABLE {table}; {create_table(table, _PROBE, ddl)}",),
-        "key-types": tuple(
-            statement
-            for name, type_ in keyed.items()
-            for statement in (
-                create_table(name, TableDef((("id", type_), ("v", "TEXT")), "id"), ddl),
-                f"INSERT INTO {name} (id, v) VALUES ({literal(key_of(1, type_))}, 'a')",
-                f"SELECT id, v FROM {name} WHERE id = {literal(key_of(1, type_))} LIMIT 10",
-            )
-        ),
+        **{feature: _with_key(f"{table}_{type_.lower()}", type_, ddl) for feature, type_ in _KEYED.items()},
     }
     lacks: dict[str, str] = {}
     for feature, statements in tries.items():
@@ -202,6 +195,16 @@ def _refused_subscription(target: Target, table: str) -> str:
         return _refusal(feed.await_live(SUBSCRIBE_S))
     finally:
         feed.close()
+
+
+def _with_key(table: str, type_: str, ddl: Ddl) -> tuple[str, ...]:
+    """A table with a key of a type, and a row in it that is found by its key."""
+    key = literal(key_of(1, type_))
+    return (
+        create_table(table, TableDef((("id", type_), ("v", "TEXT")), "id"), ddl),
+        f"INSERT INTO {table} (id, v) VALUES ({key}, 'a')",
+        f"SELECT id, v FROM {table} WHERE id = {key} LIMIT 10",
+    )
 
 
 def _refusal(reply: Reply) -> str:

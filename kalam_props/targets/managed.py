@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -172,6 +173,12 @@ class ManagedServer:
         except subprocess.TimeoutExpired:
             process.kill()
         self._forget(process)
+
+    def await_end(self, patience_s: float) -> None:
+        """Wait until it has ended, which somebody else has seen to; not for longer than `patience_s`."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience_s)
 
     def kill(self) -> None:
         """`kill -9`, and wait until it is gone."""

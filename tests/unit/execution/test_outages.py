@@ -11,10 +11,10 @@ from kalam_props.checks.judge import judge
 from kalam_props.errors import ServerDiedError, UsageError
 from kalam_props.execution.outage import fault_after_restart
 from kalam_props.execution.run import execute
-from kalam_props.history.events import Info, Ok, ServerEvent
+from kalam_props.history.events import Info, Invoke, Ok, ServerEvent
 from kalam_props.history.operations import AwaitFlush, Delete, Flush, Insert, Kill, Pause, Restart, Select
 from kalam_props.history.reader import read_history
-from kalam_props.programs.model import Program, Round, Step, TableDef
+from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 from kalam_props.targets.opening import TargetOptions, open_run
 from kalam_props.targets.workspace import Workspace
 
@@ -50,6 +50,21 @@ def test_a_healthy_server_loses_nothing_when_it_goes_down(tmp_path, outage, driv
     assert whats == ["killed" if isinstance(outage, Kill) else "stopped", "healthy"]
     verdict = judge(history)
     assert (verdict.verdict, verdict.anomalies) == ("holds", ())
+
+
+@pytest.mark.parametrize("driver", ["http", "process"])
+def test_a_kill_with_a_release_point_meets_the_requests_of_its_round(tmp_path, driver):
+    """It leaves with them, and not when their clients have gone; what has no answer is open."""
+    lanes = {f"u0/{number}": lane(*(insert(10 * number + at) for at in range(9))) for number in (1, 2)}
+    kill = Step(Kill(), Release(us=1_500))
+    race = Round({**lanes, "u0/3": (kill,)})
+    with open_run(TargetOptions(driver=driver), tmp_path) as workspace:
+        history = execute(Program({"t": TABLE}, (race,)), workspace, tmp_path / "h.jsonl")
+    inserts = {e.i for e in history.events if isinstance(e, Invoke) and isinstance(e.op, Insert)}
+    answered = [e for e in history.events if isinstance(e, Ok) and e.of in inserts]
+    assert len(answered) < len(inserts)
+    assert [e.what for e in history.events if isinstance(e, ServerEvent)] == ["killed", "healthy"]
+    assert judge(history).verdict == "holds", judge(history)
 
 
 def test_a_restart_does_not_wait_for_idle_connections(tmp_path):

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 
 from gate_peers import OK, Counting, connect, poll, read_answer, read_request, sql_request
 
 from kalam_props.gate.handle import ArmedRound, Gate
-from kalam_props.gate.plan import Every, GateSession, Planned, WireRecord, others
+from kalam_props.gate.plan import Every, GateSession, Planned, PlannedKill, WireRecord, others
 
 Behind = Callable[[Callable[[socket.socket], None]], Gate]
 MS = 1_000_000
@@ -282,3 +285,34 @@ def test_one_with_a_rhythm_is_sent_at_a_moment_of_it_and_never_before(behind: Be
     assert (select.due_ns - every.phase_ns) % every.period_ns == 0
     assert answered(insert) + MS // 2 <= select.due_ns < answered(insert) + MS // 2 + every.period_ns
     assert select.due_ns <= sent(select)
+
+
+def test_a_kill_leaves_among_the_requests(behind):
+    """With the round's release, and at its offset: while a later request is still held."""
+    server = Counting()
+    gate = behind(server)
+    one, two = gate.open_session(), gate.open_session()
+    with subprocess.Popen(["sleep", "60"]) as victim:
+        plan = [Planned(one, "SELECT 1"), Planned(two, "SELECT 2", us=200_000)]
+        round_ = gate.arm(plan, kill=PlannedKill(victim.pid, us=20_000))
+        first = Client(one, "SELECT 1")
+        assert victim.poll() is None
+        second = Client(two, "SELECT 2")
+        first.join()
+        victim.wait(10)
+        killed = time.monotonic_ns()
+        second.join()
+        records = round_.end()
+    assert victim.returncode == -signal.SIGKILL
+    assert sent(records[0]) + 19 * MS < killed < sent(records[1]) + 19 * MS
+
+
+def test_a_process_that_has_ended_keeps_nobody_waiting(behind):
+    """There is nothing to kill; the round goes on."""
+    gate = behind(Counting())
+    session = gate.open_session()
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+        round_ = gate.arm([Planned(session, "SELECT 1")], kill=PlannedKill(gone.pid))
+        Client(session, "SELECT 1").join()
+    assert len(round_.end()) == 1

@@ -13,7 +13,7 @@ from kalam_props.hunt.plainer import plain_tables, small_keys
 from kalam_props.hunt.structure import size
 from kalam_props.programs.codec import from_json, to_json
 from kalam_props.programs.keys import KEY_TYPES, key_of, rekeyed, with_key_type
-from kalam_props.programs.machines import Keys
+from kalam_props.programs.machines import Keys, UuidKeys
 from kalam_props.programs.model import Program, Round, Step, TableDef
 
 TABLE = TableDef((("v", "TEXT"), ("id", "BIGINT")), "id")
@@ -70,7 +70,7 @@ def test_every_key_of_the_table_is_changed_and_nothing_else():
 
 def test_the_machine_draws_each_type_and_its_programs_are_whole():
     """Every key fits its table's type, and a program survives its file."""
-    drawn = draw(Keys, programs=30, random_seed=3)
+    drawn = draw(Keys, programs=30, random_seed=3) + draw(UuidKeys, programs=10, random_seed=3)
     assert {program.tables["t"].key_type for program in drawn} == set(KEY_TYPES)
     for program in drawn:
         assert from_json(to_json(program)) == program

@@ -88,7 +88,7 @@ def test_the_newer_form_of_speaking_for_a_user_is_found():
         ("ROLLBACK", "transactions"),
         ("ALTER", "add-column"),
         ("SHARED", "shared-tables"),
-        ("UUID", "key-types"),
+        ("UUID", "uuid-keys"),
         ("system.jobs", "jobs"),
     ],
 )
