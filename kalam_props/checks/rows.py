@@ -6,7 +6,8 @@ answered instead, and what other reads of the row show, say what to call it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import combinations
 
 from attrs import evolve, field, frozen
 
@@ -16,10 +17,11 @@ from kalam_props.checks.calls import NOTHING, Group, within
 from kalam_props.checks.contents import Contents
 from kalam_props.checks.finding import Finding
 from kalam_props.checks.orders import DONE, Call, find_order
-from kalam_props.checks.parts import Change, Look, Part, Put, Remove, Scan, Size, Taken
+from kalam_props.checks.parts import Change, Look, Part, Put, Remove, Scan, Sequence, Size, Taken
 from kalam_props.checks.witness import minimise
 from kalam_props.checks.world import World
 from kalam_props.checks.writes import Writes
+from kalam_props.history.operations import Increment
 
 _PER_CELL = 40
 """Operations of one cell that are accused at most: the first tells what, the last whether it is for good."""
@@ -27,6 +29,10 @@ _PER_CELL = 40
 
 _MANY = 6
 """Writes that a witness lists at most where all of them belong to it."""
+
+
+_LOST_AT_MOST = 6
+"""Increments that are left out, in all combinations, to see whether their loss explains a value."""
 
 
 @frozen(eq=False)
@@ -162,9 +168,9 @@ def _legal_versions(world: World, cell: int, calls: list[Call], accused: Call) -
     return tuple(legal)
 
 
-def _versions(calls: Sequence[Call]) -> list[int]:
+def _versions(calls: Iterable[Call]) -> list[int]:
     """Every content that some order of the writes can give the cell."""
-    parts = [part for call in calls for stage in call.options for part, _ in stage]
+    parts = [part for call in calls for part in _parts(call)]
     found = {version for part in parts if isinstance(part, Put) for _, version in part.pairs}
     changes = [part.change for part in parts if isinstance(part, Change)]
     edge = list(found)
@@ -176,6 +182,13 @@ def _versions(calls: Sequence[Call]) -> list[int]:
                 found.add(new)
                 edge.append(new)
     return sorted(found)
+
+
+def _parts(call: Call) -> Iterator[Part]:
+    """What a call can do, those of a transaction one by one."""
+    for stage in call.options:
+        for part, _ in stage:
+            yield from part.parts if isinstance(part, Sequence) else (part,)
 
 
 def excused(call: Call) -> Call | None:
@@ -328,6 +341,9 @@ def _name_of_wrong_value(
     evidence: Evidence, cell: int, one: _Accused, bad: set[int]
 ) -> tuple[str, list[Act], str]:
     if not _was_ever_there(evidence.world, one):
+        lost = _lost_increments(evidence, one)
+        if lost:
+            return "lost-update", lost, "no order of its writes gives the row these values, but all others do"
         written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
         return "corrupt-row", written[-_MANY:], "no order of its writes gives the row these values"
     act = one.act
@@ -343,6 +359,24 @@ def _name_of_wrong_value(
             f"that was an older version; #{later[-1].i} shows a right one again",
         )
     return "lost-update", [], "that is an older version, and no later read shows a right one"
+
+
+def _lost_increments(evidence: Evidence, one: _Accused) -> list[Act]:
+    """The fewest increments that were acknowledged, and without which the row is as it was shown."""
+    done = [
+        call
+        for call in one.before
+        if call.end is not None
+        and call.end < one.call.start
+        and isinstance(evidence.acts[call.i].op, Increment)
+        and evidence.acts[call.i].outcome == "ok"
+    ][-_LOST_AT_MOST:]
+    for number in range(1, len(done) + 1):
+        for lost in combinations(done, number):
+            rest = [call for call in one.before if call not in lost]
+            if _was_ever_there(evidence.world, evolve(one, before=rest)):
+                return [evidence.acts[call.i] for call in lost]
+    return []
 
 
 def _was_ever_there(world: World, one: _Accused) -> bool:

@@ -196,7 +196,10 @@ def _count_words(evidence: Evidence, witness: Witness, accused: Call) -> str:
         return "no order of these operations allows the counts among them"
     if not sizes:
         return f"no order of these operations allows #{act.i} to answer {act.answer.count}"
-    allowed = str(sizes[0]) if len(sizes) == 1 else f"from {sizes[0]} to {sizes[-1]}"
+    between = sizes[0] < act.answer.count < sizes[-1]
+    allowed = ", ".join(map(str, sizes)) if between else f"from {sizes[0]} to {sizes[-1]}"
+    if len(sizes) == 1:
+        allowed = str(sizes[0])
     return f"#{act.i} answers {act.answer.count}, and every order of these operations gives {allowed}"
 
 

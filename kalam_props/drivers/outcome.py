@@ -52,6 +52,9 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     ("schema error", "invalid"),
     ("no field named", "invalid"),
     ("already exists: table", "conflict"),
+    # A flush of a whole namespace meets one of its tables' own; that of one table is answered as skipped.
+    ("idempotent conflict: job with idempotency key", "conflict"),
+    ("flush skipped: pre-validation returned false", "conflict"),
     ("write conflict", "conflict"),
     ("serialization failure", "conflict"),
     ("already bound to data raft group", "conflict"),

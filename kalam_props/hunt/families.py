@@ -22,6 +22,7 @@ from kalam_props.history.events import Fail, History, Invoke, Ok
 from kalam_props.history.operations import Count, Delete, Increment, Insert, Scalar, Update
 
 Side: TypeAlias = Literal["low", "high"]
+SIDES: tuple[Side, ...] = ("low", "high")
 
 LADDERS: dict[str, tuple[frozenset[str], ...]] = {
     # An acknowledged write without its effect: for good, for a while, or only in what was answered.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kalam_props.errors import UsageError
 from kalam_props.hunt import seeds
-from kalam_props.hunt.families import Sighting, shows
+from kalam_props.hunt.families import SIDES, Sighting, shows
 from kalam_props.hunt.finding import Name, kinds
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.replay import sighting
@@ -86,5 +86,11 @@ def is_open(found: Name, known: Iterable[Open]) -> Open | None:
 
 
 def _explained(seen: Sighting, here: list[Name]) -> bool:
-    """Whether a known name was seen in the same run that is this one, or tells more of the same family."""
-    return any(name.sighting.label == seen.label or shows(name.sighting, seen) for name in here)
+    """Whether a known name was seen in the same run that is this one, or tells more of the same family.
+
+    A count that is wrong, and may be too low or too high for all that the history says, is either.
+    """
+    sides = [evolve(seen, side=side) for side in SIDES] if seen.side is None else [seen]
+    return any(
+        name.sighting.label == seen.label or any(shows(name.sighting, one) for one in sides) for name in here
+    )

@@ -7,7 +7,7 @@ Release points are no matter of plainness alone, see `sharpen`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import evolve
 
@@ -35,7 +35,7 @@ from kalam_props.hunt.structure import (
 )
 from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of, with_key_type
-from kalam_props.programs.model import Program, Round, Step, user_of
+from kalam_props.programs.model import Program, Round, Step, TableDef, user_of
 from kalam_props.programs.tables import before
 
 
@@ -107,8 +107,8 @@ def _without_table(program: Program, name: str) -> Program:
 
 
 def plain_values(program: Program) -> Iterator[Program]:
-    """Fingerprints only, zeros for NULLs, steps of one, one statement an insert."""
-    plain = map_operations(program, _plain)
+    """Fingerprints only, zeros for NULLs in numbers, steps of one, one statement an insert."""
+    plain = map_operations(program, lambda op: _plain(op, program.tables))
     if plain != program:
         yield plain
 
@@ -221,22 +221,26 @@ def _batches_less(table: str, boundary: int, lower: int) -> Callable[[Operation]
     return change
 
 
-def _plain(op: Operation) -> Operation:
+def _plain(op: Operation, tables: Mapping[str, TableDef]) -> Operation:
     match op:
         case Insert():
-            rows = tuple(tuple(_plain_value(value) for value in row) for row in op.rows)
+            types = [type_ for _, type_ in tables[op.table].columns]
+            rows = tuple(tuple(map(_plain_value, row, types)) for row in op.rows)
             return evolve(op, rows=rows, statements=None)
         case Update():
-            return evolve(op, set={column: _plain_value(value) for column, value in op.set.items()})
+            columns = dict(tables[op.table].columns)
+            changes = {column: _plain_value(value, columns[column]) for column, value in op.set.items()}
+            return evolve(op, set=changes)
         case Increment():
             return evolve(op, by=1)
         case _:
             return op
 
 
-def _plain_value(value: Scalar) -> Scalar:
+def _plain_value(value: Scalar, type_: str) -> Scalar:
+    """As a server gives it back: a number in a text column comes back as a text."""
     if value is None:
-        return 0
+        return 0 if type_ in {"BIGINT", "INT"} else None
     if isinstance(value, str):
         for text in payloads.AWKWARD.values():
             if value.endswith(text):

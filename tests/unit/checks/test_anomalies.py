@@ -324,6 +324,27 @@ VIOLATED = {
         ("lost-update",),
         (3, 4, 7),
     ),
+    "lost update: one of several increments, with a value that was never there": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-5 increment 1    -> ok 1
+        u0/2 2-5 increment 1    -> ok 1
+        u0/1 6-7 update 1=b     -> ok 1
+        u0/1 8-9 select         -> 1=b:1
+        """,
+        ("lost-update",),
+        (3, 4, 7, 9),
+    ),
+    "corrupt row: a value that the loss of no increment explains": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-5 increment 1    -> ok 1
+        u0/2 2-5 increment 1    -> ok 1
+        u0/1 6-7 select         -> 1=a:3
+        """,
+        ("corrupt-row",),
+        (1, 3, 4, 7),
+    ),
     "stale value: an old one, and the right one later": (
         """
         u0/1 0-1 insert 1=a     -> ok 1

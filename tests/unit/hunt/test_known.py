@@ -69,6 +69,15 @@ def test_a_write_within_a_transaction_is_of_its_kind():
     assert first_new(trial(in_lanes(insert, flush), "resurrected-row"), [bug]) is not None
 
 
+def test_a_count_on_no_side_is_that_of_a_known_bug_beside_it():
+    """Too low or too high is not to be told where outcomes are open; alone it is looked into."""
+    insert, flush = Insert("t", ((1, "a"),)), Flush("t")
+    program = in_lanes(insert, Delete("t", 1), flush)
+    bug = Name(sighting("resurrected-row"), program)
+    assert first_new(trial(program, "resurrected-row", "wrong-count"), [bug]) is None
+    assert first_new(trial(program, "wrong-count"), [bug]).name == "wrong-count"
+
+
 def open_bug(program=PROGRAM):
     return Open(Name(sighting("lost-row"), program), "issue 7", Path("lost.json"))
 
