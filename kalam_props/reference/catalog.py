@@ -10,7 +10,7 @@ from typing import Any
 from attrs import asdict, evolve, field, frozen
 
 from kalam_props.reference.hot import HotStore, new_batch
-from kalam_props.reference.refusals import Refusal, table_not_found
+from kalam_props.reference.refusals import Refusal, no_such_column, no_such_table, table_not_found
 from kalam_props.reference.statements import (
     AddColumn,
     ColumnSpec,
@@ -169,6 +169,8 @@ class Catalog:
 
     def alter_table(self, change: AddColumn | DropColumn | RenameColumn) -> Table:
         with self._lock:
+            if change.table not in self._tables:
+                raise no_such_table(*change.table)
             table = self.table(change.table)
             changed = _altered(table, change)
             self._save(f"table/{table.id}", table_to_json(changed))
@@ -189,7 +191,11 @@ class Catalog:
         if not name.strip() or any(part in name for part in ("/", "\\", "..", "\0")) or len(name) > 128:
             raise Refusal(f"Invalid input: '{name}' cannot be the name of a user")
         if role not in ROLES:
-            raise Refusal(f"Invalid role '{role}'. Valid roles: {', '.join(ROLES)}", code="INVALID_SQL")
+            raise Refusal(
+                f"Invalid role '{role}'. Hint: Valid roles: {', '.join(ROLES)}",
+                code="INVALID_SQL",
+                numbered=False,
+            )
         with self._lock:
             if name in self._users:
                 raise Refusal(f"Already exists: User '{name}' already exists")
@@ -231,17 +237,17 @@ def _altered(table: Table, change: AddColumn | DropColumn | RenameColumn) -> Tab
     if isinstance(change, AddColumn):
         _refuse_reserved(change.column.name)
         if table.column(change.column.name):
-            raise Refusal(f"Already exists: Column '{change.column.name}' already exists")
+            raise Refusal(f"Invalid operation: Column '{change.column.name}' already exists")
         new = evolve(_column(len(table.columns), change.column), added=True)
         return table.with_columns((*table.columns, new))
     name = change.old if isinstance(change, RenameColumn) else change.column
     column = table.column(name)
     if column is None:
-        raise Refusal(f"Column '{name}' does not exist")
+        raise no_such_column(name)
     if isinstance(change, RenameColumn):
         _refuse_reserved(change.new)
         if table.column(change.new):
-            raise Refusal(f"Already exists: Column '{change.new}' already exists")
+            raise Refusal(f"Invalid operation: Column '{change.new}' already exists")
         replacement = evolve(column, name=change.new)
     elif column.primary_key:
         raise Refusal(f"Invalid operation: primary key column '{name}' cannot be dropped")

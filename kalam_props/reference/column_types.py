@@ -117,7 +117,7 @@ def type_named(sql_name: str, arguments: tuple[int, ...]) -> ColumnType:
     """
     name = SQL_NAMES.get(sql_name.upper())
     if name is None:
-        raise invalid_sql(f"Unsupported data type: {sql_name.upper()}")
+        raise invalid_sql(f"Unsupported custom data type '{sql_name.lower()}'")
     if name == "Decimal":
         return ColumnType(name, (*arguments, *(10, 0)[len(arguments) :]))
     if name == "Embedding":
@@ -151,8 +151,8 @@ def stored(value: object, column_type: ColumnType, column: str) -> Stored:
         return _CONVERT[column_type.name](value, column_type)
     except (ValueError, TypeError, OverflowError, decimal.InvalidOperation):
         raise Refusal(
-            f"Schema coercion failed: Unable to cast value {value!r} to {column_type.name} "
-            f"for column '{column}'"
+            f"Invalid operation: Schema coercion failed: Unable to cast value {value!r} "
+            f"to {column_type.name} for column '{column}'"
         ) from None
 
 

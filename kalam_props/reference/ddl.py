@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from kalam_props.reference.column_types import type_named
-from kalam_props.reference.refusals import invalid_sql
+from kalam_props.reference.refusals import Refusal, invalid_sql
 from kalam_props.reference.sql_text import Cursor, TokenType
 from kalam_props.reference.statements import (
     AddColumn,
@@ -42,6 +42,7 @@ _RESERVED = {
     "create",
     "drop",
 }
+_TABLE_WORDS = {("USER", "TABLE"): "user", ("SHARED", "TABLE"): "shared", ("TABLE",): None}
 _OPTIONS = {"TYPE", "FLUSH_POLICY", "ACCESS_LEVEL", "STORAGE_ID", "TTL_SECONDS", "USE_USER_STORAGE"}
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -50,12 +51,9 @@ def _create(cursor: Cursor) -> Statement:
     if cursor.accept("NAMESPACE"):
         if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
         return CreateNamespace(_new_name(cursor), if_not_exists)
-    if cursor.accept("USER", "TABLE"):
-        return _create_table(cursor, "user")
-    if cursor.accept("SHARED", "TABLE"):
-        return _create_table(cursor, "shared")
-    if cursor.accept("TABLE"):
-        return _create_table(cursor, None)
+    for words, kind in _TABLE_WORDS.items():
+        if cursor.accept(*words):
+            return _create_table(cursor, kind)
     if cursor.accept("USER"):
         return _create_user(cursor)
     raise cursor.unexpected("NAMESPACE, TABLE or USER")
@@ -65,13 +63,23 @@ def _create_user(cursor: Cursor) -> CreateUser:
     name = cursor.expect_name_or_string()
     cursor.expect("WITH", "PASSWORD")
     password = cursor.expect_string()
-    cursor.expect("ROLE")
+    if not cursor.accept("ROLE"):
+        raise invalid_sql("Expected ROLE keyword. Hint: ROLE is required: ... ROLE dba")
     role = cursor.expect_name_or_string().lower()
     email = cursor.expect_string() if cursor.accept("EMAIL") else None
     return CreateUser(name, password, role, email)
 
 
 def _create_table(cursor: Cursor, kind: str | None) -> CreateTable:
+    try:
+        return _table(cursor, kind)
+    except Refusal as refusal:
+        if refusal.message.startswith("sql parser error"):
+            raise
+        raise invalid_sql(f"Invalid CREATE TABLE statement: {refusal.message}") from None
+
+
+def _table(cursor: Cursor, kind: str | None) -> CreateTable:
     if_not_exists = cursor.accept("IF", "NOT", "EXISTS")
     namespace, name = cursor.expect_table()
     _check_name(name)
@@ -94,14 +102,16 @@ def _create_table(cursor: Cursor, kind: str | None) -> CreateTable:
     if table_kind == "stream":
         raise invalid_sql("STREAM tables are not part of this server")
     if table_kind not in {"user", "shared"}:
-        raise invalid_sql(f"Unknown table type '{options['TYPE']}'")
+        raise invalid_sql(f"Invalid TYPE option '{options['TYPE']}'. Supported: USER, SHARED, STREAM")
     keys = sum(column.primary_key for column in columns)
     if not keys:
         raise invalid_sql(f"{table_kind.capitalize()} tables require a PRIMARY KEY column")
     if keys > 1:
-        raise invalid_sql("Composite primary keys are not supported")
-    if len({column.name for column in columns}) != len(columns):
-        raise invalid_sql("A column is named twice")
+        raise invalid_sql("Composite PRIMARY KEYs are not supported yet")
+    names = [column.name for column in columns]
+    twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
+    if twice is not None:
+        raise invalid_sql(f"Duplicate column name '{twice}'. Column names are case-insensitive.")
     return CreateTable((namespace, name), table_kind, columns, if_not_exists, policy, flush_rows, options)
 
 
@@ -112,7 +122,7 @@ def _columns(cursor: Cursor) -> tuple[ColumnSpec, ...]:
         if part.accept("PRIMARY KEY"):
             names = [inner.expect_name() for inner in part.group().split()]
             if len(names) != 1:
-                raise invalid_sql("Composite primary keys are not supported")
+                raise invalid_sql("Composite PRIMARY KEYs are not supported yet")
             named_key = names[0]
         elif part.peek_word() in {"UNIQUE", "CHECK", "CONSTRAINT"}:
             continue  # accepted and not enforced, as KalamDB does
@@ -266,7 +276,7 @@ def _storage(cursor: Cursor) -> Statement:
 def _qualified(cursor: Cursor) -> tuple[str, str]:
     namespace = cursor.expect_name()
     if not cursor.accept("."):
-        raise invalid_sql(f"Table name must be qualified (namespace.table): {namespace}")
+        raise invalid_sql("Table name must be qualified (namespace.table) for STORAGE FLUSH TABLE")
     return namespace, cursor.expect_name()
 
 

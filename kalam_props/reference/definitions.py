@@ -7,7 +7,7 @@ from typing import cast
 
 import bcrypt
 
-from kalam_props.reference.refusals import Refusal
+from kalam_props.reference.refusals import Refusal, no_such_table
 from kalam_props.reference.roles import Caller, may_act_as, may_use
 from kalam_props.reference.statements import (
     AddColumn,
@@ -83,7 +83,7 @@ def _drop_namespace(server: Server, statement: DropNamespace) -> str:
     tables = server.database.catalog.drop_namespace(statement.name)
     if tables is None:
         if statement.if_exists:
-            return f"Namespace '{statement.name}' does not exist (skipped)"
+            return f"Namespace '{statement.name}' does not exist"
         raise Refusal(f"Not found: Namespace '{statement.name}' not found")
     for table in tables:
         _remove_content(server, table)
@@ -96,7 +96,7 @@ def _drop_table(server: Server, statement: DropTable) -> str:
     if table is None:
         if statement.if_exists:
             return f"Table {name} does not exist (skipped)"
-        raise Refusal(f"Not found: Table {name} not found")
+        raise no_such_table(*statement.table)
     if server.database.faults.chance("dropped-rows-return"):
         server.database.catalog.keep_place(table)
     else:
@@ -111,7 +111,9 @@ def _remove_content(server: Server, table: Table) -> None:
 
 
 def _alter(server: Server, actor: Caller, statement: AddColumn | DropColumn | RenameColumn) -> str:
-    may_use(actor, statement, server.database.catalog.table(statement.table))
+    known = server.database.catalog.tables.get(statement.table)
+    if known is not None:
+        may_use(actor, statement, known)
     changed = server.database.catalog.alter_table(statement)
     match statement:
         case AddColumn():
@@ -157,8 +159,6 @@ def _flush(server: Server, name: TableName) -> str:
 
 
 def _flush_all(server: Server, namespace: str) -> str:
-    if namespace not in server.database.catalog.namespaces:
-        raise Refusal(f"Not found: Namespace '{namespace}' not found", public=False)
     started = []
     for name, table in server.database.catalog.tables.items():
         if name[0] == namespace and server.database.hot.hot_versions(table.id) > 0:

@@ -14,7 +14,7 @@ from kalam_props.reference.functions import uuid_v7
 from kalam_props.reference.hot import Partition
 from kalam_props.reference.queries import Rows, Source, run_query
 from kalam_props.reference.read_faults import hot_only_count, read_stale_index, read_stale_rows
-from kalam_props.reference.refusals import Refusal, duplicate_key, table_not_found
+from kalam_props.reference.refusals import Refusal, commit_failed, duplicate_key, table_not_found
 from kalam_props.reference.request_faults import RequestFaults
 from kalam_props.reference.roles import Caller, may_act_as, may_run, may_use
 from kalam_props.reference.snapshots import batch_of
@@ -47,7 +47,7 @@ class NeverAnswered(Exception):  # noqa: N818  # not an error: what `hang-at-flu
 class FailedStatement(Exception):  # noqa: N818  # carries a refusal to the one place that answers it
     """Statement `number` (from 1) of a request was refused."""
 
-    def __init__(self, number: int, sql: str, refusal: Refusal) -> None:
+    def __init__(self, number: int, sql: str | None, refusal: Refusal) -> None:
         super().__init__(refusal.message)
         self.number = number
         self.sql = sql
@@ -91,11 +91,12 @@ def execute(executor: Executor, statements: Sequence[Parsed], caller: Caller, ar
         else:
             _alone(executor, statements, position, caller, arrived, results, written)
             position += 1
-    as_user = statements[0].as_user if len(statements) == 1 and statements[0].as_user else caller.user
+    alone = len(statements) == 1
+    as_user = statements[0].as_user if alone and statements[0].as_user else caller.user
     return results + [
         message_result(f"{verb} {written[verb]} row(s)", written[verb], as_user)
         for verb in _VERBS.values()
-        if verb in written
+        if written.get(verb, 0) > 0 or (alone and verb in written)
     ]
 
 
@@ -147,7 +148,8 @@ def _alone(
         if isinstance(parsed.statement, Insert) and faults.chance("applied-but-refused"):
             raise _refusal_of(executor, parsed.statement)
     except Refusal as refusal:
-        raise FailedStatement(position + 1, parsed.sql, refusal) from None
+        text = parsed.sql if refusal.numbered else None
+        raise FailedStatement(position + 1, text, refusal) from None
 
 
 def _explicit(
@@ -165,6 +167,7 @@ def _explicit(
     come up at COMMIT, and what it read cannot have changed by then.
     """
     name = uuid_v7()
+    taken: Refusal | None = None
     end = begin + 1
     while end < len(statements) and not isinstance(statements[end].statement, (Commit, Rollback)):
         end += 1
@@ -180,17 +183,29 @@ def _explicit(
             transaction = Transaction(executor.server.database, arrived)
             results.append(message_result(f"Transaction started ({name})", 0, caller.user))
             for position, parsed in enumerate(inside, begin + 1):  # noqa: B007
+                if isinstance(parsed.statement, Begin):
+                    owner = f"request owner 'sql-req-{uuid_v7()}'"
+                    raise Refusal(f"Conflict: {owner} already has an active transaction '{name}'")
                 if not isinstance(parsed.statement, (*WRITES, Query)):
-                    raise Refusal("Invalid operation: only queries and writes may be in a transaction")
+                    raise Refusal(
+                        f"Invalid operation: DDL is not allowed inside explicit transaction '{name}'"
+                    )
                 actor = acting(executor, caller, parsed)
                 may_run(actor, parsed.statement)
-                _run(executor, transaction, actor, parsed, results, written)
+                try:
+                    _run(executor, transaction, actor, parsed, results, written)
+                except Refusal as refusal:
+                    if "Primary key violation" not in refusal.message or end == len(statements):
+                        raise
+                    taken = taken or refusal
             position = end
             if end == len(statements):
                 raise Refusal(
                     "Request completed with an open explicit transaction; rolled back automatically",
                     numbered=False,
                 )
+            if taken is not None and isinstance(statements[end].statement, Commit):
+                raise commit_failed(name, taken)
             if isinstance(statements[end].statement, Rollback):
                 results.append(message_result(f"Transaction rolled back ({name})", 0, caller.user))
             else:
@@ -198,7 +213,8 @@ def _explicit(
                 results.append(message_result(f"Transaction committed ({name})", 0, caller.user))
     except Refusal as refusal:
         place = min(position, len(statements) - 1)
-        raise FailedStatement(place + 1, statements[place].sql, refusal) from None
+        text = statements[place].sql if refusal.numbered else None
+        raise FailedStatement(place + 1, text, refusal) from None
     return end + 1
 
 
@@ -218,21 +234,42 @@ def _run(
         results.append(rows_result(rows, actor.user))
     elif isinstance(statement, (Insert, Update, Delete)):
         verb = _VERBS[type(statement)]
-        count = _write(executor, transaction, actor, statement)
+        count = _write(executor, transaction, actor, statement, parsed.as_user)
         written[verb] = written.get(verb, 0) + count
     elif isinstance(statement, (Begin, Commit, Rollback)):
-        raise Refusal("Invalid operation: there is no open transaction")
+        raise Refusal(
+            f"Invalid operation: {parsed.sql.split()[0].upper()} requires an active explicit SQL transaction"
+        )
     else:
         message = definitions.run(executor.server, actor, statement)
         results.append(message_result(message, 0, actor.user))
 
 
 def _write(
-    executor: Executor, transaction: Transaction, actor: Caller, statement: Insert | Update | Delete
+    executor: Executor,
+    transaction: Transaction,
+    actor: Caller,
+    statement: Insert | Update | Delete,
+    as_user: str | None,
 ) -> int:
     database = executor.server.database
     table = database.catalog.table(_user_table(statement.table))
+    if as_user and table.kind == "shared":
+        raise Refusal(
+            f"EXECUTE AS USER is not allowed on SHARED tables (table '{table.namespace}:{table.name}'). "
+            "AS USER impersonation is only supported for USER and STREAM tables.",
+            numbered=False,
+        )
     may_use(actor, statement, table)
+    if isinstance(statement, Insert) and statement.unsupported is not None:
+        clause = {"conflict": "on"}.get(statement.unsupported, statement.unsupported)
+        raise Refusal(f"Execution error: Error during planning: Insert-{clause} clause not supported")
+    if isinstance(statement, (Update, Delete)) and not statement.where:
+        kind = type(statement).__name__.upper()
+        raise Refusal(
+            f"Execution error: {kind} operation on table '{table.full_name}'\ncaused by\n"
+            f"Error during planning: {kind} requires a WHERE clause"
+        )
     if database.faults.inside("hang-at-flush", table.id):
         raise NeverAnswered
     spoil_write(database, transaction, table, table.owner_for(actor.user), statement)

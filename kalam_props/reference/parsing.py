@@ -75,7 +75,8 @@ def _parse_statement(sql: str, tokens: list[Token]) -> Parsed:
     text = cursor.text
     if cursor.accept("EXECUTE", "AS"):
         user, inner = _envelope(cursor)
-        return Parsed(text, _statement(inner), user)
+        inner_text = inner.text
+        return Parsed(inner_text, _statement(inner), user)
     return Parsed(text, _statement(cursor))
 
 
@@ -87,17 +88,17 @@ def _envelope(cursor: Cursor) -> tuple[str, Cursor]:
         cursor.take()
     user = cursor.expect_name_or_string()
     if not user.strip():
-        raise bad("requires a user name")
+        raise bad("username cannot be empty")
     if cursor.peek_word() != "(":
         raise bad("requires the statement in parentheses")
     try:
-        inner = cursor.group()
+        inner = cursor.group().alone()
     except Refusal:
         raise bad("missing closing ')'") from None
     if not cursor.done:
         raise bad("must wrap a single SQL statement")
     if inner.done:
-        raise bad("requires a statement")
+        raise bad("requires a non-empty inner SQL statement")
     if inner.peek_word() == "EXECUTE":
         raise inner.unexpected("an SQL statement")
     return user, inner
@@ -114,6 +115,8 @@ def _statement(cursor: Cursor) -> Statement:
     if word in {"BEGIN", "START", "COMMIT", "ROLLBACK"}:
         return _transaction(cursor)
     parse = ddl.PARSERS.get(word)
+    if word in {"TRUNCATE", "SAVEPOINT"}:
+        raise invalid_sql(f"Unsupported statement type: {cursor.text}")
     if parse is None:
         raise cursor.unexpected("an SQL statement")
     cursor.take()
@@ -179,9 +182,6 @@ def _is_count(expression: exp.Expr) -> bool:
 
 def _write(sql: str) -> Statement:
     tree = parse_tree(sql)
-    for clause in ("conflict", "returning"):
-        if tree.args.get(clause):
-            raise invalid_sql(f"{clause.upper()} is not supported")
     if isinstance(tree, exp.Insert):
         return _insert(tree)
     if not isinstance(tree, (exp.Update, exp.Delete)):
@@ -189,13 +189,12 @@ def _write(sql: str) -> Statement:
     kind = type(tree).__name__.upper()
     where = tree.args.get("where")
     equalities = _equalities(where.this) if where else ()
-    if where is None or not list(where.find_all(exp.Column)):
-        raise Refusal(f"Invalid operation: {kind} requires a WHERE clause")
     if not isinstance(tree.this, exp.Table):
         raise parse_error(f"Expected: a table after {kind}")
     table = _table_name(tree.this)
-    condition = where.this.sql(dialect="postgres")
-    only_key = len(equalities) == 1 and isinstance(where.this.unnest(), exp.EQ)
+    conditional = where is not None and bool(list(where.find_all(exp.Column)))
+    condition = where.this.sql(dialect="postgres") if where is not None and conditional else ""
+    only_key = where is not None and len(equalities) == 1 and isinstance(where.this.unnest(), exp.EQ)
     if isinstance(tree, exp.Delete):
         return Delete(table, condition, equalities, only_key)
     assignments = []
@@ -210,25 +209,25 @@ def _write(sql: str) -> Statement:
 
 def _insert(tree: exp.Insert) -> Insert:
     target = tree.this
+    unsupported = next((clause for clause in ("conflict", "returning") if tree.args.get(clause)), None)
     if not isinstance(target, exp.Schema):
-        raise Refusal(
-            "Execution error: Error during planning: Inserting query must have the same schema length as the "
-            "table: name the columns"
-        )
-    table = _table_name(target.this)
-    columns = tuple(_identifier(identifier) for identifier in target.expressions)
+        table = _table_name(target)
+        columns: tuple[str, ...] = ()
+    else:
+        table = _table_name(target.this)
+        columns = tuple(_identifier(identifier) for identifier in target.expressions)
     source = tree.expression
     if isinstance(source, exp.Values):
         rows = []
         for row in source.expressions:
             cells = row.expressions if isinstance(row, exp.Tuple) else [row.this]
-            if len(cells) != len(columns):
+            if columns and len(cells) != len(columns):
                 raise Refusal(
                     "Execution error: Error during planning: Inconsistent data length: "
                     f"{len(columns)} columns, {len(cells)} values"
                 )
             rows.append(tuple(_cell(cell) for cell in cells))
-        return Insert(table, columns, tuple(rows))
+        return Insert(table, columns, tuple(rows), unsupported=unsupported)
     if isinstance(source, exp.Query):
         return Insert(table, columns, query=_query(source.sql(dialect="postgres")))
     raise parse_error("Expected: VALUES or a query after INSERT INTO")

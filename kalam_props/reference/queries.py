@@ -84,7 +84,9 @@ def _refusal(message: str) -> Refusal:
     if text.startswith("SQL error: ParserError"):
         text = "sql parser error: " + text.removeprefix("SQL error: ParserError").strip('()"')
         return Refusal(text, code="INVALID_SQL", public=False)
-    return Refusal(f"Execution error: {text}", public="No field named" in text)
+    if "No field named" in text:
+        return Refusal(f"Invalid operation: {text}")
+    return Refusal(f"Execution error: {text}", public=False)
 
 
 def _empty(schema: pa.Schema) -> pa.RecordBatch:

@@ -55,6 +55,15 @@ def table_not_found(namespace: str, name: str) -> Refusal:
     return Refusal(text, public=False)
 
 
+def no_such_table(namespace: str, name: str) -> Refusal:
+    """As DROP and ALTER say it."""
+    return Refusal(f"Not found: Table '{name}' not found in namespace '{namespace}'", public=False)
+
+
+def no_such_column(name: str) -> Refusal:
+    return Refusal(f"Invalid operation: Column '{name}' does not exist")
+
+
 def denied(message: str) -> Refusal:
     return Refusal(message, status=403, code="PERMISSION_DENIED")
 
@@ -72,7 +81,17 @@ def duplicate_key(value: object, column: str) -> Refusal:
     )
 
 
-def duplicate_in_batch(value: object) -> Refusal:
+def duplicate_in_batch(value: object, column: str) -> Refusal:
     return insert_failed(
-        f"Already exists: Primary key violation: value '{value}' appears multiple times in the insert batch"
+        f"Already exists: Primary key violation: value '{value}' appears multiple times in the insert batch "
+        f"for column '{column}'"
+    )
+
+
+def commit_failed(transaction: str, refusal: Refusal) -> Refusal:
+    """A duplicate key inside of BEGIN and COMMIT is found at COMMIT."""
+    detail = refusal.message.rpartition("Failed to insert batch: ")[2]
+    return Refusal(
+        f"Invalid operation: failed to commit transaction '{transaction}': Raft error: Provider error: "
+        f"Execution error: Failed to insert batch row: {detail}"
     )

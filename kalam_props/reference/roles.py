@@ -26,8 +26,15 @@ from kalam_props.reference.tables import Table
 
 ADMINISTRATORS = frozenset({"dba", "system"})
 _SHOWN = {"user": "User", "service": "Service", "dba": "Dba", "system": "System"}
-_ADMINISTRATION = (CreateNamespace, DropNamespace, DropTable, CreateUser, DropUser)
-_STORAGE = (FlushTable, FlushAll, CompactTable)
+_ADMINISTRATION: dict[tuple[type, ...], str] = {
+    (CreateNamespace, DropNamespace): "namespace operations",
+    (CreateUser, DropUser): "user management",
+}
+_STORAGE: dict[type, str] = {
+    FlushTable: "STORAGE FLUSH TABLE",
+    FlushAll: "STORAGE FLUSH ALL",
+    CompactTable: "STORAGE COMPACT TABLE",
+}
 _ALTER = (AddColumn, DropColumn, RenameColumn)
 
 
@@ -54,12 +61,20 @@ def may_run(caller: Caller, statement: Statement) -> None:
                     f"Permission denied: Error during planning: Access denied: Role '{_SHOWN[caller.role]}' "
                     f"cannot access table '{namespace}.{name}'. System tables require 'dba' or 'system' role."
                 )
-    if isinstance(statement, _ADMINISTRATION):
-        raise _insufficient("administration")
+    for statements, what in _ADMINISTRATION.items():
+        if isinstance(statement, statements):
+            raise Refusal(
+                f"Admin privileges (DBA or System role) required for {what}",
+                status=403,
+                code="PERMISSION_DENIED",
+                numbered=False,
+            )
+    if isinstance(statement, DropTable):
+        raise denied("Unauthorized: Insufficient privileges to drop this table")
     if isinstance(statement, CreateTable) and statement.kind == "shared" and caller.role == "user":
-        raise _insufficient("creating shared tables")
-    if isinstance(statement, _STORAGE) and caller.role == "user":
-        raise _insufficient("storage operations")
+        raise denied("Unauthorized: Insufficient privileges to create shared tables")
+    if isinstance(statement, tuple(_STORAGE)) and caller.role == "user":
+        raise denied(f"Unauthorized: {_STORAGE[type(statement)]} requires Service, DBA, or System role")
 
 
 def may_use(caller: Caller, statement: Statement, table: Table) -> None:
@@ -67,10 +82,13 @@ def may_use(caller: Caller, statement: Statement, table: Table) -> None:
     if caller.role != "user" or table.kind == "user":
         return
     if isinstance(statement, _ALTER):
-        raise _insufficient("changing shared tables")
-    if isinstance(statement, WRITES) or table.access_level != "public":
-        level = table.access_level.capitalize()
-        raise denied(f"Permission denied: Shared table access denied (access_level={level})")
+        raise denied("Unauthorized: Insufficient privileges to alter this table")
+    level = f"(access_level={table.access_level.capitalize()})"
+    who = f"Access denied: Role '{_SHOWN[caller.role]}' cannot access table '{table.full_name}'."
+    if isinstance(statement, WRITES):
+        raise denied(f"Permission denied: {who} Shared table write denied {level}")
+    if table.access_level != "public":
+        raise denied(f"Permission denied: Error during planning: {who} Shared table access denied {level}")
 
 
 def may_act_as(caller: Caller, target: Caller) -> None:
@@ -87,8 +105,5 @@ def may_act_as(caller: Caller, target: Caller) -> None:
             f"{_SHOWN[caller.role]} cannot target '{target.user}' with role {_SHOWN[target.role]}",
             status=403,
             code="PERMISSION_DENIED",
+            numbered=False,
         )
-
-
-def _insufficient(what: str) -> Refusal:
-    return denied(f"Permission denied: Insufficient privileges for {what}. DBA or System role required.")

@@ -50,10 +50,12 @@ def split_statements(tokens: Sequence[Token]) -> list[list[Token]]:
 class Cursor:
     """Reads tokens from left to right; every `expect_` refuses with the place of what it found instead."""
 
-    def __init__(self, sql: str, tokens: Sequence[Token]) -> None:
+    def __init__(self, sql: str, tokens: Sequence[Token], start: int | None = None) -> None:
+        """`start`: where the statement of these tokens begins; they do, unless something else is said."""
         self._sql = sql
         self._tokens = tokens
         self._at = 0
+        self._start = start if start is not None else tokens[0].start if tokens else 0
 
     @property
     def done(self) -> bool:
@@ -133,7 +135,7 @@ class Cursor:
         while depth:
             token = self.take()
             depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        return Cursor(self._sql, self._tokens[begin : self._at - 1])
+        return Cursor(self._sql, self._tokens[begin : self._at - 1], self._start)
 
     def split(self) -> list[Cursor]:
         """The parts between commas that are in no parentheses."""
@@ -145,7 +147,11 @@ class Cursor:
                 parts.append([])
             else:
                 parts[-1].append(token)
-        return [Cursor(self._sql, part) for part in parts]
+        return [Cursor(self._sql, part, self._start) for part in parts]
+
+    def alone(self) -> Cursor:
+        """The rest, as a statement of its own."""
+        return Cursor(self._sql, self._tokens[self._at :])
 
     @property
     def text(self) -> str:
@@ -161,7 +167,7 @@ class Cursor:
         token = self.peek()
         if token is None:
             return parse_error(f"Expected: {expected}, found: EOF")
-        column = token.col - len(self._sql[token.start : token.end + 1]) + 1
-        return parse_error(
-            f"Expected: {expected}, found: {token.text} at Line: {token.line}, Column: {column}"
-        )
+        # Each statement of a request is parsed by itself: places count from where it begins.
+        before = self._sql[self._start : token.start]
+        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        return parse_error(f"Expected: {expected}, found: {token.text} at Line: {line}, Column: {column}")

@@ -47,10 +47,13 @@ class Query:
 
 @frozen
 class Insert:
+    """`columns`: none where the statement names none. `unsupported`: a clause that it has."""
+
     table: TableName
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...] = ()
     query: Query | None = None
+    unsupported: str | None = None
 
 
 @frozen

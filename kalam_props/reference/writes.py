@@ -11,7 +11,13 @@ from kalam_props.reference.column_types import Stored, from_arrow, stored, zero
 from kalam_props.reference.database import Database
 from kalam_props.reference.hot import Version
 from kalam_props.reference.queries import Rows, Source, run_query
-from kalam_props.reference.refusals import Refusal, duplicate_in_batch, duplicate_key
+from kalam_props.reference.refusals import (
+    Refusal,
+    duplicate_in_batch,
+    duplicate_key,
+    insert_failed,
+    no_such_column,
+)
 from kalam_props.reference.snapshots import batch_of
 from kalam_props.reference.statements import Cell, Delete, Expression, Insert, Update
 from kalam_props.reference.tables import Column, Table
@@ -33,6 +39,13 @@ def insert(
 ) -> int:
     """All rows of the statement or none. `selected`: the answer of its query, where it has one."""
     columns = [_column(table, name) for name in statement.columns]
+    if not columns:  # a statement that names none means all, in their order
+        columns = list(table.visible)
+        if any(len(row) != len(columns) for row in statement.rows):
+            raise Refusal(
+                "Execution error: Error during planning: Inserting query must have the same schema length as "
+                "the table"
+            )
     if selected is None:
         given = [[_value(database, cell, user) for cell in row] for row in statement.rows]
     else:
@@ -46,7 +59,7 @@ def insert(
     seen: set[Stored] = set()
     for row in rows:
         if row[key.place] in seen:
-            raise duplicate_in_batch(row[key.place])
+            raise duplicate_in_batch(row[key.place], key.name)
         seen.add(row[key.place])
     refuse_keys_of_others(database, transaction, table, owner, seen)
     refuse_other_spellings(database, transaction, table, owner, seen)
@@ -182,17 +195,26 @@ def _complete(
 def _column(table: Table, name: str) -> Column:
     column = table.column(name)
     if column is None:
-        raise Refusal(f"Column '{name}' does not exist")
+        raise no_such_column(name)
     return column
 
 
 def _assignable(table: Table, name: str) -> Column:
-    column = _column(table, name)
+    column = table.column(name)
+    if column is None:
+        known = ", ".join(f"{table.full_name}.{field.name}" for field in table.schema)
+        raise Refusal(f"Invalid operation: Schema error: No field named {name}. Valid fields are {known}.")
     if column.primary_key:
-        raise Refusal(f"Invalid operation: UPDATE cannot modify primary key column '{name}'")
+        raise Refusal(
+            f"Already exists: UPDATE operation on table '{table.full_name}'\ncaused by\n"
+            f"Error during planning: UPDATE cannot modify primary key column '{name}'"
+        )
     return column
 
 
 def _refuse_null(column: Column, value: Stored, row: int) -> None:
     if value is None and not column.nullable:
-        raise Refusal(f"NOT NULL constraint violation: column '{column.name}' cannot be NULL (row {row})")
+        raise insert_failed(
+            "Constraint violation: Execution error: NOT NULL constraint violation: "
+            f"column '{column.name}' cannot be NULL (row {row})"
+        )

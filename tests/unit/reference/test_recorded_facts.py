@@ -53,6 +53,16 @@ MESSAGES = [
         [f"Transaction started ({UUID})", f"Transaction rolled back ({UUID})", "Inserted 1 row(s)"],
     ),
     ("UPDATE facts.t SET n = 5 WHERE id = 1", ["Updated 0 row(s)"]),
+    ("INSERT INTO facts.t VALUES (910, 'x', 1)", ["Inserted 1 row(s)"]),
+    (
+        "BEGIN; UPDATE facts.t SET v = 'y' WHERE id = 910; DELETE FROM facts.t WHERE id = 999; COMMIT",
+        [f"Transaction started ({UUID})", f"Transaction committed ({UUID})", "Updated 1 row(s)"],
+    ),
+    ("DROP NAMESPACE IF EXISTS facts_nope", ["Namespace 'facts_nope' does not exist"]),
+    (
+        "STORAGE FLUSH ALL IN facts_nope",
+        ["Storage flush skipped: no pending writes in namespace 'facts_nope'"],
+    ),
     ("DELETE FROM facts.t WHERE id = 999", ["Deleted 0 row(s)"]),
     (
         "CREATE USER TABLE facts.gone (id BIGINT PRIMARY KEY); DROP TABLE facts.gone",
@@ -98,6 +108,141 @@ REFUSALS = [
         400,
         "SQL_EXECUTION_ERROR",
         "Already exists: Table facts.t already exists",
+    ),
+    (
+        "DROP TABLE facts.nope",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Not found: Table 'nope' not found in namespace 'facts'",
+    ),
+    (
+        "ALTER TABLE facts.nope ADD COLUMN x TEXT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Not found: Table 'nope' not found in namespace 'facts'",
+    ),
+    (
+        "ALTER TABLE facts.t ADD COLUMN v TEXT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Invalid operation: Column 'v' already exists",
+    ),
+    (
+        "SELECT nope FROM facts.t",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Invalid operation: Schema error: No field named nope. Valid fields are facts.t.id, "
+        "facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted.",
+    ),
+    (
+        "UPDATE facts.t SET nope = 9 WHERE id = 1",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Invalid operation: Schema error: No field named nope. Valid fields are facts.t.id, "
+        "facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted.",
+    ),
+    (
+        "UPDATE facts.t SET id = 9 WHERE id = 1",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Already exists: UPDATE operation on table 'facts.t'\ncaused by\n"
+        "Error during planning: UPDATE cannot modify primary key column 'id'",
+    ),
+    (
+        "DELETE FROM facts.t",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Execution error: DELETE operation on table 'facts.t'\ncaused by\n"
+        "Error during planning: DELETE requires a WHERE clause",
+    ),
+    (
+        "INSERT INTO facts.t (id) VALUES (2), (2)",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Primary key violation: value '2' appears multiple times in the insert batch for column 'id'",
+    ),
+    (
+        "INSERT INTO facts.t (id, v) VALUES (NULL, 'x')",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: Execution error: Failed "
+        "to insert batch: Constraint violation: Execution error: NOT NULL constraint violation: column 'id' "
+        "cannot be NULL (row 1)",
+    ),
+    (
+        "INSERT INTO facts.t (id) VALUES (3) ON CONFLICT DO NOTHING",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Execution error: Error during planning: Insert-on clause not supported",
+    ),
+    (
+        "BEGIN; INSERT INTO facts.t (id) VALUES (902); INSERT INTO facts.t (id) VALUES (1); COMMIT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Raft error: Provider error: Execution error: Failed to insert batch row: Already exists: Primary key "
+        "violation: value '1' already exists in column 'id'",
+    ),
+    (
+        "BEGIN; CREATE TABLE facts.x (id BIGINT PRIMARY KEY); COMMIT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 2 failed: Invalid operation: DDL is not allowed inside explicit transaction '",
+    ),
+    (
+        "BEGIN; BEGIN; COMMIT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 2 failed: Conflict: request owner 'sql-req-",
+    ),
+    (
+        "COMMIT",
+        400,
+        "SQL_EXECUTION_ERROR",
+        "Statement 1 failed: Invalid operation: COMMIT requires an active explicit SQL transaction",
+    ),
+    (
+        "INSERT INTO facts.t (id) VALUES (54); SELEC 1",
+        400,
+        "INVALID_SQL",
+        "sql parser error: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1",
+    ),
+    ("TRUNCATE TABLE facts.t", 400, "INVALID_SQL", "Unsupported statement type: TRUNCATE TABLE facts.t"),
+    (
+        "CREATE USER TABLE facts.x (id BIGINT PRIMARY KEY, id TEXT)",
+        400,
+        "INVALID_SQL",
+        "Invalid CREATE TABLE statement: Duplicate column name 'id'. Column names are case-insensitive.",
+    ),
+    (
+        "CREATE USER TABLE facts.x (id BIGINT PRIMARY KEY, v NO_SUCH_TYPE)",
+        400,
+        "INVALID_SQL",
+        "Invalid CREATE TABLE statement: Unsupported custom data type 'no_such_type'",
+    ),
+    (
+        "CREATE TABLE facts.x (id BIGINT PRIMARY KEY) WITH (TYPE = 'NOSUCH')",
+        400,
+        "INVALID_SQL",
+        "Invalid CREATE TABLE statement: Invalid TYPE option 'NOSUCH'. Supported: USER, SHARED, STREAM",
+    ),
+    ("EXECUTE AS USER '' (SELECT 1)", 400, "INVALID_INPUT", "EXECUTE AS USER username cannot be empty"),
+    (
+        "EXECUTE AS USER 'x' ()",
+        400,
+        "INVALID_INPUT",
+        "EXECUTE AS USER requires a non-empty inner SQL statement",
+    ),
+    (
+        "EXECUTE AS USER 'x' (STORAGE FLUSH TABLE facts.t)",
+        403,
+        "PERMISSION_DENIED",
+        "Statement 1 failed: Unauthorized: STORAGE FLUSH TABLE requires Service, DBA, or System role",
+    ),
+    (
+        "EXECUTE AS USER 'x' (DROP TABLE facts.t)",
+        403,
+        "PERMISSION_DENIED",
+        "Statement 1 failed: Unauthorized: Insufficient privileges to drop this table",
     ),
     (
         "CREATE TABLE nowhere.t (id BIGINT PRIMARY KEY)",
@@ -152,14 +297,14 @@ def test_refusals(ns, sql, status, code, words):
             "INSERT INTO facts.t (nope) VALUES (1)",
             400,
             "SQL_EXECUTION_ERROR",
-            "Statement 1 failed: Column 'nope' does not exist",
+            "Statement 1 failed: Invalid operation: Column 'nope' does not exist",
         ),
         (
             "EXECUTE AS USER 'fact9' (SELECT 1)",
             403,
             "PERMISSION_DENIED",
             (
-                "Statement 1 failed: Unauthorized: EXECUTE AS USER is not authorized: actor 'fact1' with "
+                "Unauthorized: EXECUTE AS USER is not authorized: actor 'fact1' with "
                 "role User cannot target 'fact9' with role User"
             ),
         ),
