@@ -131,29 +131,37 @@ REFUSALS = [
         "SELECT nope FROM facts.t",
         400,
         "SQL_EXECUTION_ERROR",
-        "Statement 1 failed: Invalid operation: Schema error: No field named nope. Valid fields are facts.t.id, "
-        "facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted.",
+        (
+            "Statement 1 failed: Invalid operation: Schema error: No field named nope. "
+            "Valid fields are facts.t.id, facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted."
+        ),
     ),
     (
         "UPDATE facts.t SET nope = 9 WHERE id = 1",
         400,
         "SQL_EXECUTION_ERROR",
-        "Statement 1 failed: Invalid operation: Schema error: No field named nope. Valid fields are facts.t.id, "
-        "facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted.",
+        (
+            "Statement 1 failed: Invalid operation: Schema error: No field named nope. "
+            "Valid fields are facts.t.id, facts.t.v, facts.t.n, facts.t._seq, facts.t._deleted."
+        ),
     ),
     (
         "UPDATE facts.t SET id = 9 WHERE id = 1",
         400,
         "SQL_EXECUTION_ERROR",
-        "Statement 1 failed: Already exists: UPDATE operation on table 'facts.t'\ncaused by\n"
-        "Error during planning: UPDATE cannot modify primary key column 'id'",
+        (
+            "Statement 1 failed: Already exists: UPDATE operation on table 'facts.t'\ncaused by\n"
+            "Error during planning: UPDATE cannot modify primary key column 'id'"
+        ),
     ),
     (
         "DELETE FROM facts.t",
         400,
         "SQL_EXECUTION_ERROR",
-        "Statement 1 failed: Execution error: DELETE operation on table 'facts.t'\ncaused by\n"
-        "Error during planning: DELETE requires a WHERE clause",
+        (
+            "Statement 1 failed: Execution error: DELETE operation on table 'facts.t'\ncaused by\n"
+            "Error during planning: DELETE requires a WHERE clause"
+        ),
     ),
     (
         "INSERT INTO facts.t (id) VALUES (2), (2)",
@@ -165,9 +173,11 @@ REFUSALS = [
         "INSERT INTO facts.t (id, v) VALUES (NULL, 'x')",
         400,
         "SQL_EXECUTION_ERROR",
-        "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: Execution error: Failed "
-        "to insert batch: Constraint violation: Execution error: NOT NULL constraint violation: column 'id' "
-        "cannot be NULL (row 1)",
+        (
+            "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: Execution error: "
+            "Failed to insert batch: Constraint violation: Execution error: NOT NULL constraint violation: "
+            "column 'id' cannot be NULL (row 1)"
+        ),
     ),
     (
         "INSERT INTO facts.t (id) VALUES (3) ON CONFLICT DO NOTHING",
@@ -179,8 +189,10 @@ REFUSALS = [
         "BEGIN; INSERT INTO facts.t (id) VALUES (902); INSERT INTO facts.t (id) VALUES (1); COMMIT",
         400,
         "SQL_EXECUTION_ERROR",
-        "Raft error: Provider error: Execution error: Failed to insert batch row: Already exists: Primary key "
-        "violation: value '1' already exists in column 'id'",
+        (
+            "Raft error: Provider error: Execution error: Failed to insert batch row: Already exists: "
+            "Primary key violation: value '1' already exists in column 'id'"
+        ),
     ),
     (
         "BEGIN; CREATE TABLE facts.x (id BIGINT PRIMARY KEY); COMMIT",
