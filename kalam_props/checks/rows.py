@@ -192,21 +192,37 @@ def _parts(call: Call) -> Iterator[Part]:
 
 
 def excused(call: Call) -> Call | None:
-    """The call without the claim that it was accused for; None when nothing sensible is left of it."""
-    stages = []
-    for stage in call.options:
-        parts: list[tuple[Part, int]] = []
-        for part, after in stage:
-            if isinstance(part, Put):
-                return None
-            if isinstance(part, Change):
-                parts.append((Change(part.cell, part.change, None), after))
-            elif isinstance(part, Remove):
-                parts.append((Remove(part.cell, None), after))
-            else:
-                parts.append((NOTHING, after))
-        stages.append(tuple(parts))
-    return Call(call.i, call.start, call.end, tuple(stages), required=call.required)
+    """The call without the claims that it was accused for; None when it has none that can be left out.
+
+    What it wrote stays written, also in a transaction: else what others saw of that would accuse them.
+    """
+    parts = [part for stage in call.options for part, _ in stage]
+    if any(isinstance(part, Put) for part in parts) or not any(map(_claims, parts)):
+        return None
+    stages = tuple(tuple((_unclaimed(part), after) for part, after in stage) for stage in call.options)
+    return Call(call.i, call.start, call.end, stages, required=call.required)
+
+
+def _claims(part: Part) -> bool:
+    if isinstance(part, Sequence):
+        return part.snapshot or any(map(_claims, part.parts))
+    if isinstance(part, (Change, Remove)):
+        return part.affected is not None
+    return part is not NOTHING and not isinstance(part, Put)
+
+
+def _unclaimed(part: Part) -> Part:
+    match part:
+        case Change():
+            return Change(part.cell, part.change, None)
+        case Remove():
+            return Remove(part.cell, None)
+        case Sequence(snapshot=False):
+            return evolve(part, parts=tuple(map(_unclaimed, part.parts)))
+        case Put():
+            return part
+        case _:
+            return NOTHING
 
 
 def _findings(evidence: Evidence, cell: int, accused: list[_Accused], last_read: int) -> list[Finding]:

@@ -333,7 +333,17 @@ VIOLATED = {
         u0/1 8-9 select         -> 1=b:1
         """,
         ("lost-update",),
-        (3, 4, 7, 9),
+        (3, 4, 9),
+    ),
+    "resurrected row: after a transaction that deleted it, as a count in between shows": (
+        """
+        u0/1 0-1 insert 1=a 2=b       -> ok 2
+        u0/1 2-3 txn update 2=c; delete 1 -> ok
+        u0/1 4-5 count                -> 1
+        u0/1 6-7 select               -> 1=a 2=c
+        """,
+        ("resurrected-row",),
+        (1, 3, 7),
     ),
     "corrupt row: a value that the loss of no increment explains": (
         """

@@ -174,9 +174,9 @@ REFUSALS = [
         400,
         "SQL_EXECUTION_ERROR",
         (
-            "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: Execution error: "
-            "Failed to insert batch: Constraint violation: Execution error: NOT NULL constraint violation: "
-            "column 'id' cannot be NULL (row 1)"
+            "Statement 1 failed: Execution error: Raft error: Internal error: Provider error: "
+            "Execution error: Failed to insert batch: Constraint violation: Execution error: "
+            "NOT NULL constraint violation: column 'id' cannot be NULL (row 1)"
         ),
     ),
     (
