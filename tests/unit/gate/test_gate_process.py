@@ -139,7 +139,7 @@ def test_a_dead_gate_is_told_in_a_sentence(behind: Behind) -> None:
 
 def test_a_gate_that_hangs_is_told_and_ended() -> None:
     """Stopped by a signal: it does not answer, and is gone after the error."""
-    with Gate("http://127.0.0.1:1", answer_s=0.2) as gate:
+    with Gate("http://127.0.0.1:1", answer_s=3.0) as gate:  # it also has so long to start
         os.kill(gate.pid, signal.SIGSTOP)
         with pytest.raises(TargetError, match="does not answer"):
             gate.open_session()
