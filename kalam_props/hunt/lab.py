@@ -144,13 +144,24 @@ class Lab:
             calibrate = not (self._calibrated or self.flush_times.enough)
             self._calibrated = True
         if calibrate:
-            path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
-            program = calibration(target.check_interval_s)
-            history = execute(program, self.workspace, path, self.limits)
-            with self._lock:
-                self.flush_times.learn(history)
+            self._calibrate()
         with self._lock:
             self.aim = self.flush_times.aim(target.check_interval_s)
+
+    def _calibrate(self) -> None:
+        target = self.workspace.target
+        path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
+        self._bring_up()
+        try:
+            execute(calibration(target.check_interval_s), self.workspace, path, self.limits)
+        except ServerDiedError:
+            if not _tells_of_death(path):
+                raise
+            # The programs to come show it again, as a finding; should none do so, it is told all the same.
+            self.deaths.seen = True
+            self.unknown.append(f"the server ended by itself while flushes were timed: {path}")
+        with self._lock:
+            self.flush_times.learn(read_history(path))
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, some at once on fresh tables, until its trials are `enough`.
