@@ -41,8 +41,14 @@ FAST_SHARE = 0.75
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
 
-TOO_RARE = 0.1
+TOO_RARE = 0.3
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
+
+CLEARLY_MORE = 3
+"""So many times as often."""
+
+OVERTIME_S = 5.0
+"""Seconds beyond the budget in which that may be found out."""
 
 Keep = Callable[[Finding], None]
 
@@ -178,9 +184,11 @@ def _shrink_on(
     larger = None
     if result.slightly_larger:
         rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
-        larger = result.steadier(rate)
-        if larger is not None and rate.likely < TOO_RARE:
-            result, larger = evolve(result, best=larger, finished=False), None
+        other = _reproduced_instead(lab, result, rate, deadline + OVERTIME_S)
+        if other is None:
+            larger = result.steadier(rate)
+        else:
+            result = evolve(result, best=other)
     driver = lab.workspace.target.driver.name
     small = evolve(
         smaller(result.best, result.as_discovered),
@@ -188,6 +196,17 @@ def _shrink_on(
         steadier=None if larger is None else (larger.program, larger.rate),
     )
     return small, result
+
+
+def _reproduced_instead(lab: Lab, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
+    """A slightly larger program, where the smallest hardly ever fails and that one does."""
+    if rate.likely >= TOO_RARE:
+        return None
+    for other in {best.program.operations: best for best in reversed(result.slightly_larger)}.values():
+        again = estimate(lab, other.program, other.sighting, deadline=deadline)
+        if again.likely >= CLEARLY_MORE * rate.likely and again.interval[0] > rate.likely:
+            return other
+    return None
 
 
 def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:
