@@ -2,13 +2,14 @@
 
 A release point is no operation: a program with one is no larger, and one that fails five times as often
 is worth more to whoever runs it, and cheaper to shrink. Places are compared by successive halving (Karnin,
-Koren and Somekh 2013): each is run a few times, the better half twice as often, until two are left.
+Koren and Somekh 2013): each is run a few times, the best third of them twice as often, until two are left.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import count as count_from
 
 from attrs import evolve
 
@@ -27,7 +28,7 @@ from kalam_props.hunt.structure import (
     with_release,
 )
 from kalam_props.programs.codec import digest
-from kalam_props.programs.model import Program, Release
+from kalam_props.programs.model import Program, Release, Round, user_of
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
@@ -36,9 +37,12 @@ OFFSETS_US = (300, 1_000, 3_000)
 """Delays that are tried in a race that causes no flush."""
 
 FIRST_RUNS = 4
-"""Runs of each place at first; the better half is run twice as often again, and so on."""
+"""Runs of each place at first; the best are run twice as often again, and so on."""
 
-ONE_BY_ONE = 3
+KEPT = 3
+"""One place in so many is kept each time, as long as there are more than two."""
+
+ONE_BY_ONE = 2
 """Of so many steps in a flush at the most each is also placed alone."""
 
 AS_GOOD = 0.75
@@ -52,11 +56,12 @@ def placements(program: Program) -> list[Program]:
     race without a flush, each lane's first step a little later.
     """
     plain = _without_release_points(program)
-    found = [plain, *_in_flushes(plain)]
-    meeting = _all_meeting(plain)
+    raced = _beside_its_flush(plain)
+    found = [plain, *_in_flushes(raced)]
+    meeting = _all_meeting(raced)
     if 1 < len(meeting) <= ONE_BY_ONE:
         found += [
-            with_release(plain, [place], Release("flush", fraction=fraction))
+            with_release(raced, [place], Release("flush", fraction=fraction))
             for place in meeting
             for fraction in FRACTIONS
         ]
@@ -71,7 +76,8 @@ def placements(program: Program) -> list[Program]:
 def placed_together(program: Program) -> list[Program]:
     """The program as it is, without release points, and with all that can meet a flush at places of it."""
     plain = _without_release_points(program)
-    return list({digest(other): other for other in (program, plain, *_in_flushes(plain))}.values())
+    found = (program, plain, *_in_flushes(_beside_its_flush(plain)))
+    return list({digest(other): other for other in found}.values())
 
 
 def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float) -> list[Trial]:
@@ -94,7 +100,9 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
                 return arms[0]  # the plainest fails always: there is nothing better
         if len(left) <= 2:
             break
-        left = sorted(sorted(left, key=lambda at: -_rate(arms[at], wanted))[: (len(left) + 1) // 2])
+        left = sorted(
+            sorted(left, key=lambda at: -_rate(arms[at], wanted))[: max(2, (len(left) + 2) // KEPT)]
+        )
         runs *= 2
     best = max(_rate(arms[at], wanted) for at in left)
     if not best:
@@ -111,12 +119,34 @@ def _without_release_points(program: Program) -> Program:
     return joined(map_steps(program, lambda step: evolve(step, release=None)))
 
 
-def _in_flushes(plain: Program) -> Iterator[Program]:
+def _beside_its_flush(program: Program) -> Program:
+    """What follows the cause of a flush in its lane, in a lane of its own.
+
+    There its client runs already when the flush does. In the lane of the cause it would start after the
+    answer to that, which on a busy machine takes longer than a flush.
+    """
+    rounds = []
+    for at, round_ in enumerate(program.rounds):
+        lanes = dict(round_.lanes)
+        requests = list(_requests(program, at))
+        causes = {place[1]: place[2] for place in reversed(requests) if _causes_flush(program, place)}
+        for session, cause in causes.items():
+            lane = lanes[session]
+            if (at, session, cause + 1) in requests:
+                taken = {*program.sessions, *lanes}
+                numbers = (f"{user_of(session)}/{number}" for number in count_from(1))
+                other = next(name for name in numbers if name not in taken)
+                lanes[session], lanes[other] = lane[: cause + 1], lane[cause + 1 :]
+        rounds.append(Round(lanes))
+    return program.with_rounds(tuple(rounds))
+
+
+def _in_flushes(raced: Program) -> Iterator[Program]:
     """All that can meet a flush at one place of it, for each place."""
-    meeting = _all_meeting(plain)
+    meeting = _all_meeting(raced)
     if meeting:
         for fraction in FRACTIONS:
-            yield with_release(plain, meeting, Release("flush", fraction=fraction))
+            yield with_release(raced, meeting, Release("flush", fraction=fraction))
 
 
 def _all_meeting(program: Program) -> list[Place]:

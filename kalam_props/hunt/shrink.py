@@ -34,8 +34,11 @@ CONTENT_WITH = 0.3
 
 PHASES = 4
 
-SHORT = 12
+SHORT = 6
 """Operations of a program whose timing is looked into."""
+
+TIMING_SHARE = 0.25
+"""Of the seconds that are left, those that this may take."""
 
 
 @frozen
@@ -202,7 +205,8 @@ class _Search:
         """
         if self.best.program.operations > SHORT:
             return False
-        trials = sharpen(self, self.best.program, self.best.sighting, deadline=self.deadline)
+        until = time.monotonic() + TIMING_SHARE * (self.deadline - time.monotonic())
+        trials = sharpen(self, self.best.program, self.best.sighting, deadline=until)
         if not trials or trials[0].program == self.best.program:
             return False
         self.accept(trials[0].program, trials)

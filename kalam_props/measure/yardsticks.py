@@ -105,6 +105,7 @@ def _during_a_flush(*ops: Operation) -> tuple[Program, ...]:
     """A row, and one of some operations that meets the flush of it: by policy, or by command."""
     return (
         *(_program(1, {_A: (_insert(1), op)}) for op in ops),
+        *(_program(1, {_A: (_insert(1),), _B: (op,)}) for op in ops),
         *(_program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (op,)}) for op in ops),
         *(_program(None, {_A: (_insert(1), _FLUSH, op)}) for op in ops),  # it is answered before it runs
     )

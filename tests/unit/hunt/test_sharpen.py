@@ -53,20 +53,41 @@ def test_what_can_meet_a_flush_is_placed_inside_of_it():
     assert last == own
 
 
-def test_a_flush_by_row_count_is_met_by_what_follows_its_cause():
-    """The lane's own next request can meet it, what came before its cause cannot."""
+def lanes(one):
+    """Of each lane its operations by name, with the places in a flush."""
+    return [
+        {
+            session: [(type(step.op).__name__, step.release and step.release.fraction) for step in lane]
+            for session, lane in round_.lanes.items()
+        }
+        for round_ in one.rounds
+    ]
+
+
+def test_what_follows_the_cause_of_a_flush_meets_it_from_a_lane_of_its_own():
+    """There its client runs in time; what came before the cause stays before it."""
     own = program({"u0/1": (Step(Count("t")), insert(1), Step(Select("t")))}, flush_rows=1)
-    placed = [releases(other) for other in placements(own)]
-    assert [None, None, at(0.5)] in placed
-    assert all(first is None for first, _, _ in placed)
+    beside = {"u0/1": [("Count", None), ("Insert", None)], "u0/2": [("Select", 0.5)]}
+    assert [beside] in map(lanes, placements(own))
 
 
-def test_what_one_session_does_in_rounds_of_its_own_is_one_lane():
+def test_what_one_session_does_in_rounds_of_its_own_is_one_round():
     """The flush that one round causes is met by the next only where they are one."""
     own = program({"u0/1": (insert(1),)}, {"u0/1": (Step(Select("t")),)}, flush_rows=1)
     placed = placements(own)
-    assert [None, at(0.5)] in map(releases, placed)
+    assert [{"u0/1": [("Insert", None)], "u0/2": [("Select", 0.5)]}] in map(lanes, placed)
     assert all(len(other.rounds) == 1 for other in placed[:-1])
+
+
+def test_a_second_write_meets_the_flush_of_the_first():
+    """The first is its cause, the second may be lost in it."""
+    own = program({"u0/1": (insert(1), insert(2))}, flush_rows=1)
+    assert any(
+        round_["u0/2"] == [("Insert", 0.85)]
+        for other in placements(own)
+        for round_ in lanes(other)
+        if "u0/2" in round_
+    )
 
 
 def test_what_waits_for_the_flush_is_not_placed_inside_of_it():
