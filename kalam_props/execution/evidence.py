@@ -96,6 +96,23 @@ def evidence(history: History, *, asked_for_flush: bool) -> Evidence:
     )
 
 
+def met_its_flush(history: History) -> bool:
+    """Whether some request that was aimed at a flush was under way while one ran; True where none was aimed.
+
+    A race that was not met is no evidence that it is gone.
+    """
+    aimed = [
+        event.i
+        for event in history.events
+        if isinstance(event, Invoke)
+        and event.release is not None
+        and event.release.anchor in {"flush", "check"}
+    ]
+    spans, _, _ = _spans(history)
+    flushes = [event for event in history.events if isinstance(event, FlushRun)]
+    return not aimed or any(_meets(*spans[i], flush) for i in aimed for flush in flushes)
+
+
 _Span = tuple[int, int]
 
 

@@ -16,7 +16,7 @@ from kalam_props.drivers.protocol import Driver
 from kalam_props.errors import ServerDiedError, StorageError, TargetError
 from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.calibration import calibration
-from kalam_props.execution.evidence import Evidence, evidence
+from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.events import ServerEvent
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
@@ -41,6 +41,7 @@ class Trial:
     Attributes:
         history: where its events are.
         sightings: the verdict's anomalies, in its order, with their sides.
+        met: what was aimed at a flush met one; True where nothing was.
 
     """
 
@@ -48,6 +49,7 @@ class Trial:
     history: Path
     verdict: Verdict
     sightings: tuple[Sighting, ...] = ()
+    met: bool = True
 
     def showing(self, wanted: Sighting) -> Sighting | None:
         """What of this run counts as `wanted`: the most telling name of its family, or None."""
@@ -116,7 +118,7 @@ class Lab:
             self.flush_times.learn(history)
             self.unknown.extend(verdict.unknown)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
-        return Trial(program, path, verdict, sightings)
+        return Trial(program, path, verdict, sightings, met_its_flush(history))
 
     def _bring_up(self) -> None:
         server = self.workspace.target.managed

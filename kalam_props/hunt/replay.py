@@ -16,11 +16,18 @@ from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, KalamPropsError, StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, shows, sight
-from kalam_props.hunt.lab import Lab, needs_server_alone
+from kalam_props.hunt.lab import Lab, Trial, needs_server_alone
 from kalam_props.hunt.rates import lower_bound, runs_needed
 from kalam_props.hunt.seeds import Seed, read
+from kalam_props.programs.model import Program
 
 Status: TypeAlias = Literal["FIXED", "FAILED", "NOT-REPRODUCED", "ERROR"]
+
+AIMED_RUNS = 8
+"""Runs before aim is taken anew."""
+
+MISSES = 3
+"""So many times the runs that are needed are made at the most, where some miss the flush."""
 
 MAX_RUNS = 30
 """Runs of one seed unless told to go on until confident."""
@@ -74,15 +81,20 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
     runs = needed if until_confident else min(needed, MAX_RUNS)
     wanted = sighting(seed)
     try:
-        trials = lab.until(seed.program, runs, lambda trials: any(trial.showing(wanted) for trial in trials))
+        trials, met = _run(lab, seed.program, wanted, runs)
     except StorageError:
         raise
     except KalamPropsError as error:
         return Replayed(path, "ERROR", seed.anomaly, (0, 0), needed, str(error), known_open=seed.known_open)
     failures = [(trial, seen) for trial in trials if (seen := trial.showing(wanted)) is not None]
     comparable = not seed.found.gate or lab.workspace.target.gate is not None
-    status = outcome_of(len(failures), len(trials), needed, comparable=comparable)
+    status = outcome_of(len(failures), met, needed, comparable=comparable)
     message = _message(status, seed, len(failures), len(trials), needed)
+    if met < min(len(trials), needed) and not failures:
+        message = (
+            f"not seen in {len(trials)} runs, but only {met} of them met the flush that they are aimed at, "
+            f"and {needed} such are needed; the machine may be busier than when it was found"
+        )
     if not (failures or comparable):
         message = (
             f"not seen in {len(trials)} runs, which is no evidence: its rate is one with the gate, and this "
@@ -115,6 +127,22 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         others,
         time.monotonic() - began,
     )
+
+
+def _run(lab: Lab, program: Program, wanted: Sighting, runs: int) -> tuple[list[Trial], int]:
+    """Trials until one shows it or `runs` of them are evidence; and how many are.
+
+    What misses the flush that it is aimed at is none. Aim is taken anew before each few.
+    """
+    trials: list[Trial] = []
+    met = 0
+    while met < runs and len(trials) < MISSES * runs and not any(trial.showing(wanted) for trial in trials):
+        more = lab.until(
+            program, min(runs, AIMED_RUNS), lambda ended: any(trial.showing(wanted) for trial in ended)
+        )
+        trials += more
+        met += sum(trial.met for trial in more)
+    return trials, met
 
 
 def replay_all(

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 
-from kalam_props.execution.evidence import Evidence, evidence
+from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.history.events import Error as HistoryError
-from kalam_props.history.events import FlushRun, Header, History, Info, Invoke, Ok, Product, TableShape
+from kalam_props.history.events import (
+    FlushRun,
+    Header,
+    History,
+    Info,
+    Invoke,
+    Ok,
+    Product,
+    Released,
+    TableShape,
+)
 from kalam_props.history.operations import AwaitFlush, Count, Insert, Select
 
 TABLES = {"t": TableShape("user", ("id",), "id")}
@@ -51,6 +62,22 @@ def test_a_flush_counts_when_it_completed_and_meets_when_intervals_do():
     )
     assert (shown.flushes, shown.rows_flushed, shown.ops_overlapping_flush, shown.cold_reads) == (1, 1, 1, 1)
     assert (shown.asked_for_flush, shown.flushed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("anchor", "began", "met"),
+    [("check", 25, True), ("flush", 25, True), ("flush", 26, False), ("round", 26, True)],
+)
+def test_what_was_aimed_at_a_flush_met_it_when_their_intervals_touch(anchor, began, met):
+    """Where nothing was aimed at a flush there is none to miss."""
+    shown = history(
+        Invoke(1, 0, "u0/1", "u0", INSERT),
+        Ok(2, 10, 1, affected=1),
+        Invoke(3, 15, "u0/1", "u0", Count("t"), release=Released(anchor, 5)),
+        Ok(4, 99, 3, count=1, wire=(20, 25)),
+        FlushRun(5, 100, "t", "FL-1", (began, began), (40, 40), rows=1),
+    )
+    assert met_its_flush(shown) is met
 
 
 def test_waiting_is_not_an_operation():

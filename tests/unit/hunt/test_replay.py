@@ -57,6 +57,26 @@ def test_nothing_seen_is_fixed_when_it_was_tried_often_enough(tmp_path):
     assert replayed(tmp_path, lab(), rare).status == "NOT-REPRODUCED"
 
 
+@pytest.mark.parametrize("often", [2, 1000], ids=["every second", "nearly all"])
+def test_runs_that_miss_their_flush_are_no_evidence_of_a_fix(tmp_path, often):
+    """More are made, three times as many at the most; those that met it count."""
+
+    class Missing(SimulatedLab):
+        def trial(self, program):
+            return evolve(super().trial(program), met=self.executions % often == 0)
+
+    bench = Missing(lambda _: {}, 1)
+    bench.workspace = SimpleNamespace(target=SimpleNamespace(gate=None))
+    plain = replayed(tmp_path, lab())
+    result = replayed(tmp_path, bench)
+    if often == 2:
+        assert result.status == "FIXED"
+        assert result.reproduced[1] >= 2 * plain.needed
+    else:
+        assert result.status == "NOT-REPRODUCED"
+        assert "met the flush" in result.message
+
+
 @pytest.mark.parametrize("known_open", [None, "issue 12"])
 def test_another_anomaly_is_red_and_named(tmp_path, known_open):
     """A run that found something must not be green, whatever it was asked about."""
