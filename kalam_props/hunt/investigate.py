@@ -154,7 +154,7 @@ def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
 
         trials = lab.until(best.program, CONFIRM_RUNS, clear)
         rate = Rate(count(trials, wanted), len(trials))
-        if rate.seen > 1 and still_fails(rate.seen, rate.runs, expected) is not False:
+        if rate.seen > 1 and rate.likely >= expected / 2:
             return best_of(trials, wanted), rate
     return None
 
