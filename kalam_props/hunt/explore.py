@@ -5,6 +5,7 @@ Hypothesis only generates here. Shrinking is ours: see `shrink`.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -129,13 +130,20 @@ def explore(
 
     """
     explorer.failure = None
-    bound = seed(random_seed)(bind(machine, explorer, without))
+    bound = seed(random_seed)(_class_for(machine, without))
+    bound.run_program = staticmethod(explorer)
     try:
         run_state_machine_as_test(bound, settings=_settings(machine, programs, database))
     except AnomalyFoundError:
         if explorer.error is not None:
             raise explorer.error from None
     return explorer.failure
+
+
+@functools.cache
+def _class_for(machine: type[ProgramMachine], without: frozenset[str]) -> type[ProgramMachine]:
+    """One class for all batches of a machine: Hypothesis keeps the rules of each class for good."""
+    return bind(machine, lambda _: None, without)
 
 
 def draw(machine: type[ProgramMachine], *, programs: int, random_seed: int) -> list[Program]:
