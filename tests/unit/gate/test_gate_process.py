@@ -19,8 +19,9 @@ from kalam_props.gate.priority import Priority
 Behind = Callable[[Callable[[socket.socket], None]], Gate]
 
 OWNER = """
-import os, sys, time
+import os, signal, sys, time
 from kalam_props.gate.handle import Gate
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what a shell started in the background
 gate = Gate("http://127.0.0.1:1")
 session = gate.open_session()
 {more}
