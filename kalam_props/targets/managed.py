@@ -266,6 +266,10 @@ def product_of(answer: httpx.Response) -> Product:
     return Product(str(body.get("server", "KalamDB")), version)
 
 
+FIRST_PORT, PORTS = 20_000, 12_000
+"""Ports of servers: below those that systems give away (from 32768 on Linux, 49152 elsewhere)."""
+
+
 def free_name(wanted: Path) -> Path:
     """`wanted`, or with a number where there is one already."""
     names = (wanted, *(wanted.with_name(f"{wanted.name}-{number}") for number in range(2, 1000)))
@@ -273,11 +277,22 @@ def free_name(wanted: Path) -> Path:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A loopback port that nothing listens on now, and that the system gives to nobody who asks for any port.
+
+    One of those may be taken by the gate of another run, a port for each session, before a server that is
+    about to start has it: its clients would then talk to the wrong server.
+
+    Raises:
+        TargetError: none is free.
+
+    """
+    for _ in range(100):
+        port = FIRST_PORT + secrets.randbelow(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise TargetError(f"no free port between {FIRST_PORT} and {FIRST_PORT + PORTS}")
 
 
 def new_password() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ from fake_server import answering_server, shell_server
 
 from kalam_props.errors import StorageError, TargetError
 from kalam_props.targets import launch
-from kalam_props.targets.managed import ManagedServer
+from kalam_props.targets.managed import ManagedServer, free_port
 
 
 def managed(folder: Path, binary: Path, **settings) -> ManagedServer:
@@ -203,3 +204,17 @@ def test_the_configuration_listens_on_loopback_only(tmp_path):
     assert "secret" not in text
     assert started.environment["KALAMDB_ROOT_PASSWORD"] == "secret"
     assert "secret" not in repr(started)
+
+
+def test_ports_of_servers_are_none_that_the_system_gives_away():
+    """Else the gate of another run may have it before the server has."""
+    assert all(20_000 <= free_port() < 32_000 for _ in range(20))
+
+
+def test_a_port_that_is_taken_is_not_given(monkeypatch):
+    """One sentence where all are."""
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        monkeypatch.setattr("kalam_props.targets.managed.FIRST_PORT", taken.getsockname()[1])
+        monkeypatch.setattr("kalam_props.targets.managed.PORTS", 1)
+        with pytest.raises(TargetError, match="no free port"):
+            free_port()
