@@ -25,9 +25,11 @@ from kalam_props.history.operations import (
 )
 from kalam_props.hunt.structure import (
     map_operations,
+    map_places,
     map_steps,
     operation_at,
     places,
+    step_at,
     steps_of,
     with_operation,
     with_table,
@@ -35,7 +37,7 @@ from kalam_props.hunt.structure import (
 )
 from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of, with_key_type
-from kalam_props.programs.model import Program, Round, Step, TableDef, user_of
+from kalam_props.programs.model import Program, Round, TableDef, user_of
 from kalam_props.programs.tables import before
 
 
@@ -117,9 +119,9 @@ def quiet_network(program: Program) -> Iterator[Program]:
     """No network faults; then without single ones."""
     if any(step.net is not None for step in steps_of(program)):
         yield map_steps(program, lambda step: evolve(step, net=None))
-    for at, step in enumerate(steps_of(program)):
-        if step.net is not None:
-            yield _with_step(program, at, evolve(step, net=None))
+    for place in places(program):
+        if step_at(program, place).net is not None:
+            yield map_places(program, {place}, lambda step: evolve(step, net=None))
 
 
 def no_waits(program: Program) -> Iterator[Program]:
@@ -174,14 +176,6 @@ def small_names(program: Program) -> Iterator[Program]:
     yield program.with_rounds(
         tuple(Round({names[session]: lane for session, lane in r.lanes.items()}) for r in program.rounds)
     )
-
-
-def _with_step(program: Program, number: int, changed: Step) -> Program:
-    """The program with its n-th step changed."""
-    at, session, index = places(program)[number]
-    lanes = dict(program.rounds[at].lanes)
-    lanes[session] = (*lanes[session][:index], changed, *lanes[session][index + 1 :])
-    return program.with_rounds((*program.rounds[:at], Round(lanes), *program.rounds[at + 1 :]))
 
 
 def _named_columns(program: Program, table: str) -> Iterator[str]:

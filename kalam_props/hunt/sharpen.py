@@ -24,7 +24,7 @@ from kalam_props.hunt.structure import (
     map_steps,
     operation_at,
     places,
-    release_at,
+    step_at,
     with_release,
 )
 from kalam_props.programs.codec import digest
@@ -66,7 +66,7 @@ def placements(program: Program) -> list[Program]:
             for fraction in FRACTIONS
         ]
     found += [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
-    released = [place for place in places(program) if release_at(program, place) is not None]
+    released = [place for place in places(program) if step_at(program, place).release is not None]
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
     own = digest(program)

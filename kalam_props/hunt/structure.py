@@ -67,40 +67,39 @@ def steps_of(program: Program) -> list[Step]:
     return [step for r in program.rounds for lane in r.lanes.values() for step in lane]
 
 
+def step_at(program: Program, place: Place) -> Step:
+    """The step at a place."""
+    at, session, index = place
+    return program.rounds[at].lanes[session][index]
+
+
 def operation_at(program: Program, place: Place) -> Operation:
     """The operation at a place."""
-    at, session, index = place
-    return program.rounds[at].lanes[session][index].op
+    return step_at(program, place).op
 
 
-def with_operation(program: Program, place: Place, op: Operation) -> Program:
-    """The program with another operation at a place."""
-    at, session, index = place
-    lane = list(program.rounds[at].lanes[session])
-    lane[index] = evolve(lane[index], op=op)
-    changed = Round({**program.rounds[at].lanes, session: tuple(lane)})
-    return program.with_rounds((*program.rounds[:at], changed, *program.rounds[at + 1 :]))
-
-
-def release_at(program: Program, place: Place) -> Release | None:
-    """The release point of the step at a place."""
-    at, session, index = place
-    return program.rounds[at].lanes[session][index].release
-
-
-def with_release(program: Program, changed: Collection[Place], release: Release | None) -> Program:
-    """The program with another release point at these places."""
+def map_places(program: Program, changed: Collection[Place], change: Callable[[Step], Step]) -> Program:
+    """The program with the steps at these places changed."""
     rounds = []
     for at, round_ in enumerate(program.rounds):
         lanes = {
             session: tuple(
-                evolve(step, release=release) if (at, session, index) in changed else step
-                for index, step in enumerate(lane)
+                change(step) if (at, session, index) in changed else step for index, step in enumerate(lane)
             )
             for session, lane in round_.lanes.items()
         }
         rounds.append(Round(lanes))
     return program.with_rounds(tuple(rounds))
+
+
+def with_operation(program: Program, place: Place, op: Operation) -> Program:
+    """The program with another operation at a place."""
+    return map_places(program, {place}, lambda step: evolve(step, op=op))
+
+
+def with_release(program: Program, changed: Collection[Place], release: Release | None) -> Program:
+    """The program with another release point at these places."""
+    return map_places(program, changed, lambda step: evolve(step, release=release))
 
 
 def with_table(program: Program, name: str, table: TableDef) -> Program:
