@@ -18,7 +18,7 @@ from kalam_props.checks.parts import Change, Look, Part, Put, Remove, Taken
 from kalam_props.checks.parts import Sequence as Transaction
 from kalam_props.checks.world import Canonical, World, canonical, canonical_row
 from kalam_props.checks.writes import Writes, statements_of
-from kalam_props.history.operations import Delete, Get, Increment, Insert, Operation, Row, Txn, Update
+from kalam_props.history.operations import Delete, Get, Increment, Insert, Operation, Row, Txn, Update, parts
 
 
 @frozen(eq=False)
@@ -89,7 +89,7 @@ NOTHING = Look({})
 
 
 def _scopes(world: World, act: Act) -> set[int]:
-    ops = act.op.ops if isinstance(act.op, Txn) else (act.op,)
+    ops = parts(act.op)
     tables = {table for op in ops for table in _tables(op)}
     return {world.scope(table, act.user) for table in tables}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kalam_props.drivers import sql
-from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select, Txn
+from kalam_props.history.operations import After, AwaitFlush, Count, Insert, Select, parts
 from kalam_props.programs.model import Program, Round, Step, user_of
 from kalam_props.programs.tables import last
 
@@ -31,7 +31,7 @@ def fence(program: Program, table: str, user: str, number: int) -> Insert:
         for round_ in program.rounds
         for lane in round_.lanes.values()
         for step in lane
-        for op in (step.op.ops if isinstance(step.op, Txn) else (step.op,))
+        for op in parts(step.op)
         if isinstance(op, Insert) and op.table == table
         for row in op.rows
     )

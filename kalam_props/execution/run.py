@@ -49,15 +49,15 @@ from kalam_props.history.operations import (
     WRITES,
     AwaitFlush,
     Flush,
-    Insert,
     Kill,
     Operation,
     Pause,
     Recreate,
     Restart,
     Subscribe,
-    Txn,
     Unsubscribe,
+    parts,
+    row_versions,
 )
 from kalam_props.history.reader import read_history
 from kalam_props.history.writer import HistoryWriter
@@ -419,7 +419,7 @@ class _Run:
 
     def table(self, op: Operation) -> Table:
         # A transaction is over one table here: its answer is read by that table's columns.
-        names = {getattr(inner, "table", "") for inner in (op.ops if isinstance(op, Txn) else (op,))}
+        names = {getattr(inner, "table", "") for inner in parts(op)}
         table = self.tables.get(names.pop()) if len(names) == 1 else None
         if table is None:
             raise UsageError(f"{op!r} cannot be run: this target's programs have no such operation")
@@ -461,10 +461,9 @@ class _Run:
             self.writer.info(invoked, settled.error, wire=wire, attempts=settled.attempts)
         if isinstance(op, WRITES):
             with self.lock:
-                for inner in op.ops if isinstance(op, Txn) else (op,):
+                for inner in parts(op):
                     name = str(getattr(inner, "table", ""))
-                    versions = len(inner.rows) if isinstance(inner, Insert) else 1
-                    self.unflushed[name] = self.unflushed.get(name, 0) + versions
+                    self.unflushed[name] = self.unflushed.get(name, 0) + row_versions(inner)
 
     def on_our_clock(self, wire: Interval | None) -> Interval | None:
         if wire is None:

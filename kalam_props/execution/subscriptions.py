@@ -21,7 +21,7 @@ from kalam_props.errors import TargetError
 from kalam_props.gate.handle import Gate
 from kalam_props.gate.plan import GateSession
 from kalam_props.history.events import CONNECTION_LOST, Notify
-from kalam_props.history.operations import Delete, Increment, Insert, Operation, Scalar, Txn, Update
+from kalam_props.history.operations import Delete, Increment, Insert, Operation, Scalar, Txn, Update, parts
 from kalam_props.history.writer import HistoryWriter
 from kalam_props.programs.model import TableDef
 
@@ -120,13 +120,12 @@ class Subscriptions:
         """An operation was acknowledged: who sees the rows that it changed will be told."""
         if isinstance(op, Txn) and op.rollback:
             return
-        inside = op.ops if isinstance(op, Txn) else (op,)
         with self._news:
             for live in self._all:
                 if live.since is not None and live.since < invoked_ns:
                     live.expected += sum(
                         _rows_changed(inner, affected)
-                        for inner in inside
+                        for inner in parts(op)
                         if live.concerns(user, str(getattr(inner, "table", "")))
                     )
 

@@ -210,6 +210,20 @@ def kind(op: Operation) -> str:
     return _NAMES[type(op)]
 
 
+def parts(op: Operation) -> tuple[Operation, ...]:
+    """The operations of a transaction; the operation itself where it is none."""
+    return op.ops if isinstance(op, Txn) else (op,)
+
+
+def row_versions(op: Operation) -> int:
+    """How many versions of rows an operation writes, tombstones too; 0 for what writes no row."""
+    if isinstance(op, Txn):
+        return sum(map(row_versions, op.ops))
+    if isinstance(op, Insert):
+        return len(op.rows)
+    return int(isinstance(op, WRITES))
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     # Values pass as they are; bool before int would otherwise be a matter of luck.

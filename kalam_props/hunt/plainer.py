@@ -89,8 +89,7 @@ def fewer_tables(program: Program) -> Iterator[Program]:
 
 
 def _is_about(op: Operation, table: str) -> bool:
-    ops = op.ops if isinstance(op, Txn) else (op,)
-    return any(getattr(inner, "table", None) == table for inner in ops)
+    return any(getattr(inner, "table", None) == table for inner in operations.parts(op))
 
 
 def _about(old: str, new: str) -> Callable[[Operation], Operation]:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from kalam_props.history.operations import WRITES, Flush, Insert, Operation, Txn
+from kalam_props.history.operations import Flush, Insert, Operation, parts, row_versions
 from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
@@ -188,11 +188,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
 
 def _rows_written(op: Operation, table: str) -> int:
     """Row versions that an operation adds to a table."""
-    if isinstance(op, Txn):
-        return sum(_rows_written(inner, table) for inner in op.ops)
-    if not isinstance(op, WRITES) or op.table != table:
-        return 0
-    return len(op.rows) if isinstance(op, Insert) else 1
+    return sum(row_versions(inner) for inner in parts(op) if getattr(inner, "table", None) == table)
 
 
 def _drop_chunks(program: Program, chunks: list[set[Place]]) -> Iterator[Program]:

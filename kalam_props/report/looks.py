@@ -23,8 +23,8 @@ from kalam_props.history.operations import (
     Scalar,
     Select,
     Subscribe,
-    Txn,
     Update,
+    parts,
 )
 
 ABSENT = frozenset({"lost-row", "stale-read", "flickering-row", "torn-batch", "lost-after-crash"})
@@ -172,7 +172,7 @@ def _written(history: History, anomaly: Anomaly) -> tuple[str, ...]:
     for event in history.events:
         if not isinstance(event, Invoke) or (anomaly.user is not None and event.user != anomaly.user):
             continue
-        for op in event.op.ops if isinstance(event.op, Txn) else (event.op,):
+        for op in parts(event.op):
             values: list[Scalar] = []
             if isinstance(op, Insert):
                 key_index = history.header.tables[op.table].key_index
