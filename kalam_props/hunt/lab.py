@@ -18,7 +18,7 @@ from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
-from kalam_props.history.events import ServerEvent
+from kalam_props.history.events import History, ServerEvent
 from kalam_props.history.operations import Flush, Insert, Kill, Restart
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
@@ -103,14 +103,7 @@ class Lab:
 
         """
         path = self._new_path(program)
-        self._bring_up()
-        try:
-            history = execute(program, self.workspace, path, self.limits, aim=self.aim)
-        except ServerDiedError:
-            if not _tells_of_death(path):
-                raise
-            self.deaths.seen = True
-            history = read_history(path)
+        history = self._execute(program, path, self.aim)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
         with self._lock:
@@ -119,6 +112,18 @@ class Lab:
             self.unknown.extend(verdict.unknown)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings, met_its_flush(history))
+
+    def _execute(self, program: Program, path: Path, aim: Aim | None = None) -> History:
+        """Run a program; a death of the server under it is told by its history."""
+        self._bring_up()
+        try:
+            return execute(program, self.workspace, path, self.limits, aim=aim)
+        except ServerDiedError:
+            history = read_history(path) if path.exists() else None
+            if history is None or not _tells_of_death(history):
+                raise
+            self.deaths.seen = True
+            return history
 
     def _bring_up(self) -> None:
         server = self.workspace.target.managed
@@ -153,17 +158,12 @@ class Lab:
     def _calibrate(self) -> None:
         target = self.workspace.target
         path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
-        self._bring_up()
-        try:
-            execute(calibration(target.check_interval_s), self.workspace, path, self.limits)
-        except ServerDiedError:
-            if not _tells_of_death(path):
-                raise
-            # The programs to come show it again, as a finding; should none do so, it is told all the same.
-            self.deaths.seen = True
-            self.unknown.append(f"the server ended by itself while flushes were timed: {path}")
+        history = self._execute(calibration(target.check_interval_s), path)
         with self._lock:
-            self.flush_times.learn(read_history(path))
+            self.flush_times.learn(history)
+            if _tells_of_death(history):
+                # The programs to come show it as a finding; should none do so, it is told all the same.
+                self.unknown.append(f"the server ended by itself while flushes were timed: {path}")
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, some at once on fresh tables, until its trials are `enough`.
@@ -239,11 +239,9 @@ def _hung(trial: Trial) -> bool:
     return any(anomaly.name == "hung" for anomaly in trial.verdict.anomalies)
 
 
-def _tells_of_death(path: Path) -> bool:
-    """Whether a history was recorded, and the server died under it."""
-    return path.exists() and any(
-        isinstance(event, ServerEvent) and event.what == "died" for event in read_history(path).events
-    )
+def _tells_of_death(history: History) -> bool:
+    """Whether the server ended by itself under it."""
+    return any(isinstance(event, ServerEvent) and event.what == "died" for event in history.events)
 
 
 def asks_for_flush(program: Program) -> bool:
