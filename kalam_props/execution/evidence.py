@@ -108,9 +108,11 @@ def met_its_flush(history: History) -> bool:
         and event.release is not None
         and event.release.anchor in {"flush", "check"}
     ]
+    if not aimed:
+        return True
     spans, _, _ = _spans(history)
     flushes = [event for event in history.events if isinstance(event, FlushRun)]
-    return not aimed or any(_meets(*spans[i], flush) for i in aimed for flush in flushes)
+    return any(_meets(*spans[i], flush) for i in aimed for flush in flushes)
 
 
 _Span = tuple[int, int]
