@@ -20,7 +20,7 @@ from kalam_props.programs.model import Program
 GUESS_RUNS = 36
 """Runs of a guess at the most, at all places in a flush together, before it is given up."""
 
-AT_ONCE = 4
+TURN = 4
 """Runs at one place before the next one has its turn."""
 
 ENOUGH = 2
@@ -51,11 +51,8 @@ def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> l
         for arm, choice in zip(arms, choices, strict=True):
             if time.monotonic() >= deadline:
                 return []
-            arm.extend(bench.until(choice, AT_ONCE, lambda trials: count(trials, wanted) >= ENOUGH))
+            arm.extend(bench.until(choice, TURN, lambda trials: count(trials, wanted) >= ENOUGH))
             if count(arm, wanted) >= ENOUGH:
                 return arm
-    return max(arms, key=lambda arm: count(arm, wanted)) if _seen(arms, wanted) >= ENOUGH else []
-
-
-def _seen(arms: list[list[Trial]], wanted: Sighting) -> int:
-    return sum(count(arm, wanted) for arm in arms)
+    seen = sum(count(arm, wanted) for arm in arms)
+    return max(arms, key=lambda arm: count(arm, wanted)) if seen >= ENOUGH else []

@@ -120,11 +120,9 @@ def shrink(
     if not rate.seen:
         return Shrunk(found, found.program, 0, 0, 0.0, finished=False)
     finished = False
-    search.begin_phase(rate)
+    search.begin_phase(search.best.rate if search.sharpen() else rate)
     for phase in range(PHASES):
         before = search.best.program
-        if phase == 0 and search.sharpen():
-            search.begin_phase(search.best.rate)
         search.reduce()
         if search.over:
             break
