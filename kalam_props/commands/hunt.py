@@ -200,18 +200,11 @@ def _hunt(run: Run, plan: Plan, folder: Path, target_folder: Path, act: _Act, *,
         click.echo(json.dumps(document, ensure_ascii=False, indent=1))
     if outcome.findings:
         console.print(f"page       {page}", markup=False, soft_wrap=True)
+    kept = f"histories and findings are in {folder}; kalam-props hunt --resume {folder}"
     if outcome.stopped is not None:
-        words = (
-            f"stopped: {outcome.stopped}\n"
-            f"histories and findings are in {folder}; kalam-props hunt --resume {folder}"
-        )
-        console.print(words, markup=False, soft_wrap=True)
+        console.print(f"stopped: {outcome.stopped}\n{kept}", markup=False, soft_wrap=True)
     if outcome.interrupted:
-        console.print(
-            f"interrupted; histories and findings are in {folder}; kalam-props hunt --resume {folder}",
-            markup=False,
-            soft_wrap=True,
-        )
+        console.print(f"interrupted; {kept}", markup=False, soft_wrap=True)
     return _exit_code(outcome, lab)
 
 
