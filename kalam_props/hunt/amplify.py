@@ -6,8 +6,7 @@ What a run costs apart from its operations (a table, waiting for flushes, the cl
 from __future__ import annotations
 
 import math
-
-from attrs import evolve
+from typing import cast
 
 from kalam_props.history.operations import (
     Delete,
@@ -16,11 +15,11 @@ from kalam_props.history.operations import (
     Insert,
     Operation,
     Recreate,
-    Scalar,
     Txn,
     Update,
 )
-from kalam_props.hunt.structure import map_operations, steps_of
+from kalam_props.hunt.structure import steps_of
+from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program
 
 RARE = 0.35
@@ -45,30 +44,15 @@ def amplified(program: Program, times: int) -> Program:
     if times < 2 or keys is None or _once_only(program):
         return program
     stride = max(keys, default=0) - min(keys, default=0) + 1
-    copies = [map_operations(program, _Shift(program, stride * again)) for again in range(times)]
+    copies = [_shifted(program, stride * again) for again in range(times)]
     return program.with_rounds(tuple(round_ for copy in copies for round_ in copy.rounds))
 
 
-class _Shift:
-    """An operation on keys that are `by` higher."""
-
-    def __init__(self, program: Program, by: int) -> None:
-        self.program = program
-        self.by = by
-
-    def __call__(self, op: Operation) -> Operation:
-        match op:
-            case Insert():
-                at = self.program.tables[op.table].key_index
-                rows = tuple((*row[:at], self.key(row[at]), *row[at + 1 :]) for row in op.rows)
-                return evolve(op, rows=rows)
-            case Update() | Increment() | Delete() | Get():
-                return evolve(op, key=self.key(op.key))
-            case _:
-                return op
-
-    def key(self, key: Scalar) -> Scalar:
-        return key + self.by if isinstance(key, int) else key
+def _shifted(program: Program, by: int) -> Program:
+    """The program on keys that are `by` higher."""
+    for name, table in program.tables.items():
+        program = with_key_type(program, name, table.key_type, lambda key: cast("int", key) + by)
+    return program
 
 
 def _keys(program: Program) -> list[int] | None:
