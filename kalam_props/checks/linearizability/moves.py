@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -54,78 +54,73 @@ class Moves:
 _invoked = attrgetter("invoked_ns")
 
 
+class _OtherModelError(Exception):
+    """An operation that the model does not have."""
+
+
+_Single: TypeAlias = tuple[int, Value, Value]
+"""What an operation does, the value that it finds and the one that it makes."""
+
+
 def register_moves(operations: Sequence[Operation], initial: object) -> Moves | None:
     """Of a register with reads, writes and compare-and-sets; None if there is something else."""
-    move: list[int] = []
-    found: list[Value] = []
-    made: list[Value] = []
-    invoked: list[int] = []
-    returned: list[int] = []
-    for operation in sorted(operations, key=_invoked):
-        call: tuple[object, ...] = operation.input  # type: ignore[assignment]
-        output, end = operation.output, operation.returned_ns
-        if operation.at_most != 1:
-            return None
-        if end is None or output is UNKNOWN:
-            end = NEVER
-        verb = call[0]
-        finds: object = None
-        makes: object = None
-        if verb == "read":
-            finds, did = output, READ
-            if end is NEVER:
-                continue
-        elif verb == "write":
-            makes, did = call[1], WRITE
-        elif verb != "cas":
-            return None
-        else:
-            finds, makes = call[1], call[2]
-            if end is not NEVER and not output:
-                did = REFUSED
-            elif finds != makes:
-                did = CHANGE
-            elif end is NEVER:
-                continue
-            else:
-                did = READ
-        move.append(did)
-        found.append(finds)
-        made.append(makes)
-        invoked.append(operation.invoked_ns)
-        returned.append(end)
-    return Moves(initial, move, found, made, invoked, returned)
+    return _moves(operations, initial, _of_register)
 
 
 def text_moves(operations: Sequence[Operation], initial: str) -> Moves | None:
     """Of a text that is got, put and appended to; None if there is something else."""
-    move: list[int] = []
-    found: list[Value] = []
-    made: list[Value] = []
-    invoked: list[int] = []
-    returned: list[int] = []
-    for operation in sorted(operations, key=_invoked):
-        call: tuple[str, ...] = operation.input  # type: ignore[assignment]
-        output, end = operation.output, operation.returned_ns
-        if operation.at_most != 1:
-            return None
-        if end is None or output is UNKNOWN:
-            end = NEVER
-        verb = call[0]
-        if verb == "get":
-            if end is NEVER:
-                continue
-            move.append(READ)
-            found.append(output)
-            made.append(None)
-            if type(output) is not str:
+    return _moves(operations, initial, _of_text)
+
+
+def _moves(
+    operations: Sequence[Operation],
+    initial: Value,
+    single: Callable[[tuple[Any, ...], object, bool], _Single | None],
+) -> Moves | None:
+    """`single`: of an input, an output and whether it is known; None for what leaves no trace."""
+    moves, found, made = list[int](), list[Value](), list[Value]()
+    invoked, returned = list[int](), list[int]()
+    try:
+        for operation in sorted(operations, key=_invoked):
+            output, end = operation.output, operation.returned_ns
+            if operation.at_most != 1:
                 return None
-        else:
-            if verb not in ("put", "append") or type(call[2]) is not str:
-                return None
-            move.append(WRITE if verb == "put" else APPEND)
-            found.append(None)
-            made.append(call[2])
-        invoked.append(operation.invoked_ns)
-        returned.append(end)
-    return Moves(initial, move, found, made, invoked, returned)
+            if end is None or output is UNKNOWN:
+                end = NEVER
+            move = single(operation.input, output, end is not NEVER)  # type: ignore[arg-type]
+            if move is not None:
+                moves.append(move[0])
+                found.append(move[1])
+                made.append(move[2])
+                invoked.append(operation.invoked_ns)
+                returned.append(end)
+    except _OtherModelError:
+        return None
+    return Moves(initial, moves, found, made, invoked, returned)
+
+
+def _of_register(call: tuple[Any, ...], output: object, answered: bool) -> _Single | None:  # noqa: FBT001
+    verb = call[0]
+    if verb == "read":
+        return (READ, output, None) if answered else None
+    if verb == "write":
+        return WRITE, None, call[1]
+    if verb != "cas":
+        raise _OtherModelError
+    finds, makes = call[1], call[2]
+    if answered and not output:
+        return REFUSED, finds, makes
+    if finds != makes:
+        return CHANGE, finds, makes
+    return (READ, finds, makes) if answered else None
+
+
+def _of_text(call: tuple[Any, ...], output: object, answered: bool) -> _Single | None:  # noqa: FBT001
+    verb = call[0]
+    if verb == "get":
+        if answered and type(output) is not str:
+            raise _OtherModelError
+        return (READ, output, None) if answered else None
+    if verb not in ("put", "append") or type(call[2]) is not str:
+        raise _OtherModelError
+    return (WRITE if verb == "put" else APPEND), None, call[2]
