@@ -132,9 +132,7 @@ class Workspace:
             if name == self.namespace or name in self._namespaces:
                 return
             _note(self.journal, {"url": self.target.url, "namespace": name})
-            reply = self.target.ask(f"CREATE NAMESPACE {name}")
-            if reply.error is not None:
-                raise SetupRefusedError(f"CREATE NAMESPACE {name} was refused: {reply.error.message.strip()}")
+            _create(self.target, name, self.journal)
             self._namespaces.append(name)
 
 
@@ -149,10 +147,7 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
     namespace = PREFIX + secrets.token_hex(4)
     probe_user = f"{namespace}_probe"
     _note(journal, {"url": target.url, "namespace": namespace, "user": probe_user})
-    reply = target.ask(f"CREATE NAMESPACE {namespace}")
-    if reply.error is not None:
-        _note(journal, {"refused": namespace})  # whatever is there under this name is not ours to remove
-        raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message.strip()}")
+    _create(target, namespace, journal)
     try:
         capabilities = discover(target, namespace, f"{namespace}_spoken_for")
         identity = choose(target, wanted_identity, probe_user, capabilities.execute_as)
@@ -164,6 +159,14 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
         capabilities = capabilities.without("subscriptions", why)
     target.ask(f"DROP USER '{probe_user}'")
     return Workspace(target, identity, namespace, journal, capabilities)
+
+
+def _create(target: Target, namespace: str, journal: Path) -> None:
+    """Create a namespace that was noted."""
+    reply = target.ask(f"CREATE NAMESPACE {namespace}")
+    if reply.error is not None:
+        _note(journal, {"refused": namespace})  # whatever is there under this name is not ours to remove
+        raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message.strip()}")
 
 
 def remove(target: Target, namespaces: list[str], users: list[str]) -> list[str]:
@@ -199,9 +202,11 @@ def read_journal(path: Path) -> tuple[str, list[str], list[str]]:
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror}); is this a run's folder?") from None
     first = next((line for line in lines if "namespace" in line), None)
-    if first is None or any("refused" in line for line in lines):
+    refused = {line["refused"] for line in lines if "refused" in line}
+    if first is None or first["namespace"] in refused:
         return "", [], []
-    namespaces = [line["namespace"] for line in lines if "namespace" in line]
+    noted = [line["namespace"] for line in lines if "namespace" in line]
+    namespaces = [name for name in noted if name not in refused]
     return first["url"], namespaces, [line["user"] for line in lines if "user" in line]
 
 

@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from kalam_props.checks.judge import judge
+from kalam_props.errors import SetupRefusedError
 from kalam_props.execution.run import execute
 from kalam_props.history.events import Fail, FlushRun, Info, Invoke, Ok
 from kalam_props.history.operations import AwaitFlush, Flush, Insert, Recreate, Select, Update
@@ -73,6 +74,19 @@ def test_nothing_is_left_and_every_namespace_was_noted(tmp_path):
         opened.close()
         known = opened.target.ask("SELECT namespace_id FROM system.namespaces LIMIT 100").results[0].rows
         assert not {row[0] for row in known} & set(namespaces)
+
+
+def test_a_further_namespace_that_is_in_use_is_left_alone(tmp_path):
+    """It is refused in the server's words; neither closing nor `clean` removes what was there."""
+    known = "SELECT namespace_id FROM system.namespaces LIMIT 100"
+    with open_run(TargetOptions(driver="http"), tmp_path) as opened:
+        taken = opened.namespace.replace("kp_", "kp_n1_")
+        opened.target.ask(f"CREATE NAMESPACE {taken}")
+        with pytest.raises(SetupRefusedError, match=f"CREATE NAMESPACE {taken} was refused"):
+            execute(AGAIN, opened, tmp_path / "h.jsonl")
+        assert read_journal(tmp_path / JOURNAL)[1] == [opened.namespace]
+        opened.close()
+        assert (taken,) in {tuple(row) for row in opened.target.ask(known).results[0].rows}
 
 
 def test_a_table_that_may_not_be_there_ends_the_program(workspace, tmp_path):
