@@ -55,19 +55,6 @@ def told(history):
     ]
 
 
-@pytest.fixture(scope="module", params=["process", "session", "http"])
-def workspace(request, tmp_path_factory):
-    options = TargetOptions(driver=request.param)
-    with open_run(options, tmp_path_factory.mktemp(request.param)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def by_http(tmp_path_factory):
-    with open_run(TargetOptions(driver="http"), tmp_path_factory.mktemp("http")) as opened:
-        yield opened
-
-
 def run(workspace, tmp_path, drawn):
     history = execute(drawn, workspace, tmp_path / "history.jsonl")
     verdict = judge(history)

@@ -12,21 +12,7 @@ from kalam_props.programs.model import Net, Program, Release, Round, Step, Table
 from kalam_props.targets.opening import TargetOptions, open_run
 
 TABLE = {"t": TableDef((("id", "BIGINT"), ("v", "TEXT")), "id", flush_rows=None)}
-DRIVERS = ("process", "session", "http")
 LINE_BREAK = "a\nsecond 'line';\n"
-
-
-@pytest.fixture(scope="module", params=DRIVERS)
-def workspace(request, tmp_path_factory):
-    options = TargetOptions(driver=request.param)
-    with open_run(options, tmp_path_factory.mktemp(request.param)) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def by_http(tmp_path_factory):
-    with open_run(TargetOptions(driver="http"), tmp_path_factory.mktemp("http")) as opened:
-        yield opened
 
 
 def insert(key, release=None, net=None, text="v"):
