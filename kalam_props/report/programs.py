@@ -21,6 +21,7 @@ from kalam_props.history.operations import (
     Update,
     kind,
 )
+from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Program, Round, Session, Step, TableDef
 
 _WIDE = 36
@@ -35,9 +36,7 @@ def describe_program(program: Program) -> str:
     lines.append("     " + "  ".join(session.ljust(width) for session, width in header).rstrip())
     for number, round_ in enumerate(program.rounds, 1):
         lines.extend(_describe_round(number, round_, program.tables, sessions, widths))
-    watched = any(
-        isinstance(s.op, Subscribe) for r in program.rounds for lane in r.lanes.values() for s in lane
-    )
+    watched = any(isinstance(step.op, Subscribe) for step in steps_of(program))
     told = "; subscribers are told of everything" if watched else ""
     lines.append(f"   then: wait for flushes; every user scans twice and counts{told}")
     return "\n".join(lines)
