@@ -28,7 +28,7 @@ from kalam_props.hunt.database import open_database
 from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.known import known_and_open
 from kalam_props.hunt.lab import Lab, Trial
-from kalam_props.hunt.run_file import RESUMED, Run, read_run, write_run
+from kalam_props.hunt.run_file import RESUMED, Run, read_run, with_resumed, write_run
 from kalam_props.hunt.seeds import program_of
 from kalam_props.programs.machine import ProgramMachine, fitted
 from kalam_props.programs.machines import MACHINES
@@ -37,6 +37,7 @@ from kalam_props.report.finding import finding_text
 from kalam_props.report.memory import resident_mib
 from kalam_props.report.page import write_page
 from kalam_props.report.progress import progress
+from kalam_props.targets.journal import JOURNAL, read_journal
 from kalam_props.targets.opening import TargetOptions, open_run
 from kalam_props.targets.workspace import Workspace
 
@@ -172,6 +173,8 @@ def _resume(folder: Path, target: TargetOptions, *, as_json: bool) -> int:
         seeds_folder=run.seeds_folder,
         known=known_and_open(run.seeds_folder, *run.known),
     )
+    for left in with_resumed(folder):
+        read_journal(left / JOURNAL).remove_folders()
     # Of its own, since the journal and the server's log of the killed run are still needed as they are.
     again = make_run_dir(folder / RESUMED, "hunt")
     return _hunt(run, plan, folder, again, campaign.resume, as_json=as_json)

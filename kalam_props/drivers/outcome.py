@@ -47,6 +47,7 @@ _REFUSED_BY_WORDS: tuple[tuple[str, ErrorCode], ...] = (
     ("too many authentication attempts", "rate-limit"),
     ("table not found", "not-found"),
     ("not found: table", "not-found"),
+    ("not found: user", "not-found"),
     ("create it first with create namespace", "not-found"),
     ("error during planning", "invalid"),
     ("schema error", "invalid"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from kalam_props.execution import flushes
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.model import TableDef
 from kalam_props.targets.identity import own_login, speaks_for
+from kalam_props.targets.journal import temporary_folder
 from kalam_props.targets.opening import TargetOptions, client_of, open_run
 from kalam_props.targets.workspace import Workspace
 
@@ -66,7 +66,7 @@ class Diagnosis:
 
 def diagnose(options: TargetOptions, machines: Mapping[str, type[ProgramMachine]]) -> Diagnosis:
     """Look at everything that a hunt with these options would use; nothing stays behind."""
-    folder = Path(tempfile.mkdtemp(prefix="kalam-props-"))
+    folder = temporary_folder()
     diagnosis = Diagnosis()
     try:
         client, diagnosis = _client(options, folder, diagnosis)

@@ -10,6 +10,7 @@ from attrs import asdict, evolve, frozen
 
 from kalam_props.errors import CorruptInputError, StorageError
 from kalam_props.programs import codec
+from kalam_props.targets.journal import JOURNAL
 from kalam_props.targets.opening import TargetOptions
 
 FORMAT = "kalam-props-run"
@@ -76,3 +77,9 @@ def read_run(folder: Path, *, root_password: str | None) -> Run:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptInputError(str(path), None, f"a field is missing or wrong: {error}") from None
+
+
+def with_resumed(run: Path) -> list[Path]:
+    """The folders of a run that have a journal: its own, and that of its being resumed."""
+    again = run / RESUMED
+    return [run, again] if (again / JOURNAL).exists() else [run]

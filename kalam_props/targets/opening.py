@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,14 +14,15 @@ from kalam_props.drivers.login import login
 from kalam_props.drivers.process import process_driver
 from kalam_props.drivers.protocol import Credential, Driver
 from kalam_props.drivers.session import session_driver
-from kalam_props.errors import StorageError, TargetError, UsageError
+from kalam_props.errors import TargetError, UsageError
 from kalam_props.gate.handle import Gate
 from kalam_props.reference import parse_fault
 from kalam_props.reference.client import client_command
 from kalam_props.targets import launch
+from kalam_props.targets.journal import JOURNAL, note, temporary_folder
 from kalam_props.targets.managed import ROOT_USER, ManagedServer, PlanLaunch, free_name, new_password
 from kalam_props.targets.target import Target, check_address, probe
-from kalam_props.targets.workspace import JOURNAL, Workspace, open_workspace
+from kalam_props.targets.workspace import Workspace, open_workspace
 
 CRASHED = "server-data"
 
@@ -62,13 +62,15 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
     Raises:
         UsageError: options that do not fit together.
         TargetError: the server or the client cannot be started or reached; says what to do.
+        StorageError: no temporary folder can be made, or not be noted in the run's.
 
     """
     _check(options)
     command = client_of(options)
-    data = _temporary_folder()
+    data = temporary_folder()
     server: ManagedServer | None = None
     try:
+        note(folder / JOURNAL, {"folder": str(data), "server_ours": options.server_url is None})
         home = data / "home"
         home.mkdir()
         if options.server_url is not None:
@@ -184,10 +186,3 @@ def _end(server: ManagedServer | None, folder: Path) -> None:
     server.stop()
     if crashed and server.data_dir.exists():
         shutil.move(str(server.data_dir), str(free_name(folder / CRASHED)))
-
-
-def _temporary_folder() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="kalam-props-"))
-    except OSError as error:
-        raise StorageError(f"no temporary folder can be made ({error.strerror}); is the disk full?") from None

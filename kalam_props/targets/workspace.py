@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import define, field
 
 from kalam_props.drivers.protocol import Credential
-from kalam_props.errors import CancelledError, SetupRefusedError, StorageError
+from kalam_props.errors import CancelledError, SetupRefusedError
 from kalam_props.history.events import Error
 from kalam_props.programs.model import TableDef
 from kalam_props.targets.capabilities import Capabilities, create_table, discover
 from kalam_props.targets.identity import Identity, choose
+from kalam_props.targets.journal import note
 from kalam_props.targets.target import Target
 from kalam_props.targets.users import create_user, credential_of
 
 PREFIX = "kp_"
-JOURNAL = "created.jsonl"
 _OURS = re.compile(rf"{PREFIX}[a-z0-9_]+")
 
 
@@ -68,7 +68,7 @@ class Workspace:
         with self._lock:
             if user not in self._users:
                 name = self.server_user(user)
-                _note(self.journal, {"user": name})
+                note(self.journal, {"user": name})
                 credential = credential_of(self.target, name, create_user(self.target, name))
                 if self.identity.mode == "login":
                     credential = Credential(name, password=credential.password)
@@ -78,7 +78,7 @@ class Workspace:
     def new_user(self) -> str:
         """A name for a user that the caller is about to create; removed with the workspace."""
         name = f"{self.namespace}_{secrets.token_hex(4)}"
-        _note(self.journal, {"user": name})
+        note(self.journal, {"user": name})
         with self._lock:
             self._made.append(name)
         return name
@@ -131,7 +131,7 @@ class Workspace:
         with self._lock:
             if name == self.namespace or name in self._namespaces:
                 return
-            _note(self.journal, {"url": self.target.url, "namespace": name})
+            note(self.journal, {"url": self.target.url, "namespace": name})
             _create(self.target, name, self.journal)
             self._namespaces.append(name)
 
@@ -146,7 +146,7 @@ def open_workspace(target: Target, wanted_identity: str, journal: Path) -> Works
     """
     namespace = PREFIX + secrets.token_hex(4)
     probe_user = f"{namespace}_probe"
-    _note(journal, {"url": target.url, "namespace": namespace, "user": probe_user})
+    note(journal, {"url": target.url, "namespace": namespace, "user": probe_user})
     _create(target, namespace, journal)
     try:
         capabilities = discover(target, namespace, f"{namespace}_spoken_for")
@@ -165,11 +165,11 @@ def _create(target: Target, namespace: str, journal: Path) -> None:
     """Create a namespace that was noted."""
     reply = target.ask(f"CREATE NAMESPACE {namespace}")
     if reply.error is not None:
-        _note(journal, {"refused": namespace})  # whatever is there under this name is not ours to remove
+        note(journal, {"refused": namespace})  # whatever is there under this name is not ours to remove
         raise SetupRefusedError(f"CREATE NAMESPACE {namespace} was refused: {reply.error.message.strip()}")
 
 
-def remove(target: Target, namespaces: list[str], users: list[str]) -> list[str]:
+def remove(target: Target, namespaces: Sequence[str], users: Sequence[str]) -> list[str]:
     """Drop namespaces with their tables, and users; only ever names with our prefix.
 
     Returns:
@@ -186,34 +186,3 @@ def remove(target: Target, namespaces: list[str], users: list[str]) -> list[str]
         if error is not None and error.code != "not-found":
             refused.append(f"{sql}: {error.message.strip()}")
     return refused
-
-
-def read_journal(path: Path) -> tuple[str, list[str], list[str]]:
-    """URL, namespaces and users that a run noted before it created them.
-
-    Raises:
-        StorageError: no journal there.
-
-    """
-    try:
-        lines = [
-            json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")
-        ]
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror}); is this a run's folder?") from None
-    first = next((line for line in lines if "namespace" in line), None)
-    refused = {line["refused"] for line in lines if "refused" in line}
-    if first is None or first["namespace"] in refused:
-        return "", [], []
-    noted = [line["namespace"] for line in lines if "namespace" in line]
-    namespaces = [name for name in noted if name not in refused]
-    return first["url"], namespaces, [line["user"] for line in lines if "user" in line]
-
-
-def _note(journal: Path, entry: dict[str, str]) -> None:
-    """Note a name before it is created: what is not noted is not found again."""
-    try:
-        with journal.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(entry) + "\n")
-    except OSError as error:
-        raise StorageError(f"{journal}: cannot be written ({error.strerror})") from None

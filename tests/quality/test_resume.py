@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.finding import load_all
+from kalam_props.targets.journal import JOURNAL, read_journal
 
 COMMAND = [sys.executable, "-m", "kalam_props.cli"]
 
@@ -41,9 +42,12 @@ def test_a_hunt_killed_while_it_shrinks_goes_on(tmp_path):
     (left,) = load_all(run)
     assert left.stage in ("found", "shrunk")
     assert any(event for event in read_history(left.discovered).events)
+    (data,) = read_journal(run / JOURNAL).folders
+    assert data.is_dir()
     resumed = start("hunt", "--resume", run)
     output, _ = resumed.communicate()
     assert resumed.returncode == 1, output
+    assert not data.exists(), "what the killed server had stored is left"
     (finding,) = load_all(run)
     assert (finding.stage, finding.anomaly.name) == ("confirmed", "lost-row"), output
     assert finding.program.operations == 1, output

@@ -35,6 +35,7 @@ COMMIT = (
             "not-found",
         ),
         (400, "Not found: Table ns.nope not found", "not-found"),
+        (400, "Not found: User 'nobody' not found", "not-found"),
         (400, "sql parser error: Expected: an SQL statement, found: SELEC at Line: 1, Column: 1", "invalid"),
         (400, "No SQL statements provided", "invalid"),
         (400, "Column 'nope' does not exist", "invalid"),

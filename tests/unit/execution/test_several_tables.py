@@ -11,8 +11,8 @@ from kalam_props.execution.run import execute
 from kalam_props.history.events import Fail, FlushRun, Info, Invoke, Ok
 from kalam_props.history.operations import AwaitFlush, Flush, Insert, Recreate, Select, Update
 from kalam_props.programs.model import Program, Round, Step, TableDef
+from kalam_props.targets.journal import JOURNAL, read_journal
 from kalam_props.targets.opening import TargetOptions, open_run
-from kalam_props.targets.workspace import JOURNAL, read_journal
 
 T = TableDef((("id", "BIGINT"), ("v", "TEXT")), "id")
 TABLES = {"t": T, "t_2": evolve(T, name="t"), "t_far": evolve(T, name="t", namespace=1)}
@@ -66,8 +66,8 @@ def test_nothing_is_left_and_every_namespace_was_noted(tmp_path):
     """The journal has them before they are created; closing drops them."""
     with open_run(TargetOptions(driver="http"), tmp_path) as opened:
         execute(AGAIN, opened, tmp_path / "h.jsonl")
-        namespaces = read_journal(tmp_path / JOURNAL)[1]
-        assert namespaces == [opened.namespace, opened.namespace.replace("kp_", "kp_n1_")]
+        namespaces = read_journal(tmp_path / JOURNAL).namespaces
+        assert namespaces == (opened.namespace, opened.namespace.replace("kp_", "kp_n1_"))
         tables = "SELECT namespace_id, table_name FROM system.tables LIMIT 100"
         rows = opened.target.ask(tables).results[0].rows
         assert not [row for row in rows if row[0] in namespaces]
@@ -84,7 +84,7 @@ def test_a_further_namespace_that_is_in_use_is_left_alone(tmp_path):
         opened.target.ask(f"CREATE NAMESPACE {taken}")
         with pytest.raises(SetupRefusedError, match=f"CREATE NAMESPACE {taken} was refused"):
             execute(AGAIN, opened, tmp_path / "h.jsonl")
-        assert read_journal(tmp_path / JOURNAL)[1] == [opened.namespace]
+        assert read_journal(tmp_path / JOURNAL).namespaces == (opened.namespace,)
         opened.close()
         assert (taken,) in {tuple(row) for row in opened.target.ask(known).results[0].rows}
 

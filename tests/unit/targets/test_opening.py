@@ -13,10 +13,10 @@ from scripted_server import ScriptedServer, answer, healthy, refusal, success, w
 
 from kalam_props.errors import SetupRefusedError, TargetError, UsageError
 from kalam_props.reference.client import client_command
+from kalam_props.targets.journal import JOURNAL, read_journal
 from kalam_props.targets.launch import reference
 from kalam_props.targets.managed import ManagedServer
 from kalam_props.targets.opening import CRASHED, TargetOptions, open_run, open_target
-from kalam_props.targets.workspace import JOURNAL, read_journal
 
 PASSWORD = "root-of-this-test"
 
@@ -43,7 +43,7 @@ def test_a_wrong_root_password_is_said_in_the_servers_words(tmp_path):
         ):
             pass
         assert server.running
-    assert not (tmp_path / JOURNAL).exists()
+    assert not read_journal(tmp_path / JOURNAL).namespaces
 
 
 def test_a_server_without_a_root_password_is_not_even_asked(tmp_path):
@@ -93,7 +93,8 @@ def test_a_namespace_that_is_in_use_is_left_alone(tmp_path):
         ):
             pass
         assert not [sql for sql in server.statements if sql.startswith("DROP")]
-    assert read_journal(tmp_path / JOURNAL) == ("", [], [])
+    created = read_journal(tmp_path / JOURNAL)
+    assert (created.url, created.namespaces, created.users) == ("", (), ())
 
 
 def test_the_data_of_a_server_that_died_stays_with_the_run(tmp_path):
