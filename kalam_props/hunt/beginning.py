@@ -1,7 +1,7 @@
 """What shrinking begins with: what the witness leaves of a program that failed, else all of it.
 
 The program that was found may run for seconds. What its witness names costs little to try, so that is tried
-before it is asked how often the whole fails.
+before it is asked how often the whole fails: first the few shapes that small reproductions have, then cuts.
 """
 
 from __future__ import annotations
@@ -9,13 +9,26 @@ from __future__ import annotations
 import time
 
 from kalam_props.history.reader import read_history
-from kalam_props.hunt.cuts import cut_to_witness
+from kalam_props.hunt.amplify import amplified
+from kalam_props.hunt.cuts import core, cut_to_witness
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.shapes import shapes
 from kalam_props.hunt.sharpen import placed_together
 from kalam_props.hunt.shrink import Best, best_of
+from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
+
+TIMES = 4
+"""So often a shape is repeated in a run, each time on keys of its own: chances that cost next to nothing."""
+
+SHAPE_TURNS = 3
+SHAPE_RUNS = 2
+"""Runs of each shape in each turn: all are tried soon, and the rare ones again."""
+
+SHAPES_SHARE = 0.3
+"""Of the seconds for shrinking, those that shapes may take."""
 
 GUESS_RUNS = 36
 """Runs of a guess at the most, at all places in a flush together, before it is given up."""
@@ -32,15 +45,45 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
 
     `deadline`: for all of shrinking; estimating the whole may take a third of what is left.
     """
-    wanted = found.sighting
-    for guess in cut_to_witness(found.program, read_history(found.history), wanted.anomaly):
-        if 0 < guess.operations < found.program.operations:
+    wanted, history = found.sighting, read_history(found.history)
+    anomaly = wanted.anomaly
+    known = [
+        shape
+        for shape in shapes(found.program, core(found.program, history, anomaly), anomaly.key)
+        if shape.operations < found.program.operations
+    ]
+    shapes_until = time.monotonic() + SHAPES_SHARE * (deadline - time.monotonic())
+    trials = _first_that_fails(bench, known, wanted, shapes_until)
+    if trials:
+        best = best_of(trials, wanted)
+        return best, estimate(bench, best.program, best.sighting, deadline=deadline)
+    tried = set()
+    for guess in cut_to_witness(found.program, history, anomaly):
+        if 0 < guess.operations < found.program.operations and digest(guess) not in tried:
+            tried.add(digest(guess))
             trials = _probe(bench, guess, wanted, deadline)
             if trials:
                 best = best_of(trials, wanted)
                 return best, estimate(bench, best.program, best.sighting, deadline=deadline)
     whole_until = (2 * time.monotonic() + deadline) / 3
     return found, estimate(bench, found.program, wanted, deadline=whole_until)
+
+
+def _first_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadline: float) -> list[Trial]:
+    """Trials of the first shape that fails more than once, at a place in a flush; none where none does."""
+    arms = {digest(placed): placed for shape in known for placed in placed_together(shape)}
+    seen = dict.fromkeys(arms, 0)
+    for _ in range(SHAPE_TURNS):
+        for name, program in list(arms.items()):
+            if time.monotonic() >= deadline:
+                return []
+            seen[name] += count(bench.until(amplified(program, TIMES), SHAPE_RUNS, lambda _: False), wanted)
+            if seen[name] >= ENOUGH:
+                alone = bench.until(program, GUESS_RUNS, lambda trials: count(trials, wanted) >= ENOUGH)
+                if count(alone, wanted) >= ENOUGH:
+                    return alone
+                del arms[name]  # it failed for being repeated
+    return []
 
 
 def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
-from kalam_props.history.operations import AwaitFlush, Flush, Recreate
+from kalam_props.history.operations import AwaitFlush, Flush, Insert, Kill, Pause, Recreate, Restart
 from kalam_props.hunt.structure import Place, keep, operation_at, places
-from kalam_props.programs.model import Program
+from kalam_props.programs.model import Program, user_of
 
 
 def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
@@ -28,6 +28,42 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
     for kept in (witness, witness | flushes, witness | flushes | racing, before):
         yield keep(program, kept | tables)
+
+
+def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
+    """The steps that matter, in order: those of the witness, and what makes them possible.
+
+    That is, of the rows that they name, the insert before them; a table that is created again; and the first
+    restart or kill after the first of them. Flushes and waits are left out: `shapes` puts them where they
+    matter.
+    """
+    steps = _steps(program, history)
+    witness = {steps[i] for i in anomaly.witness if i in steps}
+    if not witness:
+        return []
+    everything = places(program)
+    needed = set(witness)
+    for place in witness:
+        earlier = [p for p in everything if p[0] <= place[0] and p != place and _makes(program, p, place)]
+        needed.update(earlier[-1:])
+    needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
+    first = min(witness)[0]
+    ends = [p for p in everything if isinstance(operation_at(program, p), (Kill, Restart)) and p[0] >= first]
+    needed.update(ends[:1])
+    waits = (Flush, AwaitFlush, Pause)
+    return [p for p in everything if p in needed and not isinstance(operation_at(program, p), waits)]
+
+
+def _makes(program: Program, place: Place, later: Place) -> bool:
+    """Whether a step inserts the row that another one names."""
+    op, other = operation_at(program, place), operation_at(program, later)
+    table = getattr(other, "table", None)
+    if not isinstance(op, Insert) or op.table != table or (place[0] == later[0] and place[1] != later[1]):
+        return False
+    definition = program.tables[op.table]
+    if definition.type == "user" and user_of(place[1]) != user_of(later[1]):
+        return False
+    return any(row[definition.key_index] == getattr(other, "key", None) for row in op.rows)
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

@@ -18,9 +18,9 @@ NAMESPACES = "SELECT namespace_id FROM system.namespaces LIMIT 100"
 USERS = "SELECT user_id FROM system.users WHERE deleted_at IS NULL LIMIT 100"
 
 
-def clean(*words, password="-"):  # noqa: S107 - no secret
+def clean(*words, root="-"):
     return CliRunner().invoke(
-        cli, ["clean", *map(str, words)], env={"KALAM_PROPS_ROOT_PASSWORD": password, "COLUMNS": "200"}
+        cli, ["clean", *map(str, words)], env={"KALAM_PROPS_ROOT_PASSWORD": root, "COLUMNS": "200"}
     )
 
 
@@ -37,7 +37,7 @@ def test_what_a_killed_run_made_on_a_server_that_runs_is_dropped(tmp_path):
         left.credential("u0")
         other = open_workspace(target, "login", tmp_path / "other.jsonl")
         assert {left.namespace, other.namespace} <= namespaces(target)
-        done = clean(killed, password=target.managed.root_password)
+        done = clean(killed, root=target.managed.root_password)
         assert done.exit_code == 0, done.output
         assert f"{left.namespace} and 2 users are gone from {target.url}" in done.output
         assert left.namespace not in namespaces(target)

@@ -1,0 +1,182 @@
+"""The few ways in which a handful of steps can meet a flush, and each other: first guesses of a shrinker.
+
+What an expert writes by hand is nearly always one of these: the steps in turn, the last one beside the
+others, each with the flush asked for by a command or by a policy of one row. They cost little to try, and
+from one that fails the reductions have little left to do. A guess that fails is a program like any other:
+nothing is taken for a reproduction because it was guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from attrs import evolve
+
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Count,
+    Flush,
+    Get,
+    Insert,
+    Operation,
+    Select,
+)
+from kalam_props.hunt.structure import Place, operation_at, places, step_at
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program, Round, Session, Step, user_of
+from kalam_props.programs.tables import misplaced
+
+MOST_STEPS = 4
+"""A core of more steps is no handful; its last write and what shows it is."""
+
+_Line: TypeAlias = tuple[tuple[Session, Step], ...]
+_Rounds: TypeAlias = tuple[Round, ...]
+
+
+def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[Program]:
+    """The core of a program in each shape, fewest operations first; release points as they were.
+
+    Args:
+        program: the one that failed.
+        core: places of the steps that matter, in order (see `cuts.core`).
+        key: of the row that matters, where one is known.
+
+    """
+    line = tuple((f"{user_of(place[1])}/1", step_at(program, place)) for place in core)
+    found = [
+        other
+        for some in _handfuls(program, line)
+        for rows in sorted({1, min(2, max(map(_rows, some), default=1))})
+        for other in _arranged(program, _with_rows(program, some, rows, key))
+        if misplaced(other) is None
+    ]
+    return sorted({digest(other): other for other in found}.values(), key=lambda other: other.operations)
+
+
+def _handfuls(program: Program, line: _Line) -> Iterator[_Line]:
+    """All of the core; its last write and what shows it; each after an insert of another row."""
+    some = [line] if 0 < len(line) <= MOST_STEPS else []
+    shows = [at for at, (_, step) in enumerate(line) if isinstance(step.op, (Select, Count, Get))]
+    writes = [at for at, (_, step) in enumerate(line) if isinstance(step.op, Insert)]
+    if len(line) > 2 and shows and writes:
+        some.append((line[writes[-1]], line[shows[-1]]))
+    for handful in some:
+        yield handful
+        if len(handful) < MOST_STEPS:
+            yield from ((other, *handful) for other in _other_rows(program, handful))
+
+
+def _other_rows(program: Program, line: _Line) -> Iterator[tuple[Session, Step]]:
+    """An insert of another key than the first insert has, and one of another user.
+
+    A flush that the one row is not in needs something else to do; and a row that another user's read shows
+    is seen by that user only if something is there to read.
+    """
+    session, first = line[0]
+    if not isinstance(first.op, Insert):
+        return
+    at = program.tables[first.op.table].key_index
+    taken = {row[at] for row in first.op.rows}
+    seen = set()
+    for place in places(program):
+        op, user = operation_at(program, place), user_of(place[1])
+        own = user == user_of(session)
+        if isinstance(op, Insert) and op.table == first.op.table and own not in seen:
+            rows = tuple(row for row in op.rows if not own or row[at] not in taken)
+            if rows:
+                seen.add(own)
+                yield f"{user}/1", Step(evolve(op, rows=rows, statements=None))
+
+
+def _arranged(program: Program, line: _Line) -> Iterator[Program]:
+    """A line in every shape, with each kind of flush that the program has."""
+    tables = {op.table for _, step in line if isinstance(op := step.op, Insert)}
+    by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
+    by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
+    unflushed = _with_policies(program, tables, None)
+    for rounds in _without_a_command(line):
+        yield unflushed.with_rounds(rounds)
+    if by_policy:
+        for due in sorted({1, sum(map(_rows, line))}):
+            flushed = _with_policies(program, by_policy, due)
+            for rounds in (*_without_a_command(line), *_awaiting(line)):
+                yield flushed.with_rounds(rounds)
+    if by_command and tables:
+        for rounds in _with_commands(line, Flush(min(tables))):
+            yield unflushed.with_rounds(rounds)
+
+
+def _without_a_command(line: _Line) -> Iterator[_Rounds]:
+    """In turn; the last step beside all others; the last two beside each other."""
+    yield _in_turn(line)
+    if len(line) > 1 and len({session for session, _ in line[:-1]}) == 1:
+        yield (_race(line[:-1], line[-1:]),)
+    if len(line) > 2:
+        yield (*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:]))
+
+
+def _awaiting(line: _Line) -> Iterator[_Rounds]:
+    """In turn, each insert flushed before what follows."""
+    waiting: list[tuple[Session, Step]] = []
+    for session, step in line:
+        waiting.append((session, step))
+        if isinstance(step.op, Insert):
+            waiting.append((session, Step(AwaitFlush(step.op.table))))
+    yield _in_turn(tuple(waiting[:-1]) if isinstance(waiting[-1][1].op, AwaitFlush) else tuple(waiting))
+
+
+def _with_commands(line: _Line, op: Operation) -> Iterator[_Rounds]:
+    """A flush after all steps, before the last, both; and beside the last."""
+    flush = ((line[0][0], Step(op)),)
+    yield _in_turn((*line, *flush))
+    if len(line) > 1:
+        yield _in_turn((*line[:-1], *flush, *line[-1:]))
+        yield _in_turn((*line[:-1], *flush, *line[-1:], *flush))
+        yield (*_in_turn(line[:-1]), _race(flush, line[-1:]))
+
+
+def _in_turn(line: _Line) -> _Rounds:
+    """One lane for steps of one session that follow each other."""
+    rounds: list[Round] = []
+    for session, step in line:
+        if rounds and session in rounds[-1].lanes:
+            rounds[-1] = Round({session: (*rounds[-1].lanes[session], step)})
+        else:
+            rounds.append(Round({session: (step,)}))
+    return tuple(rounds)
+
+
+def _race(first: _Line, second: _Line) -> Round:
+    """Two lanes; of one user they are two sessions."""
+    one, other = first[0][0], second[0][0]
+    if one == other:
+        other = f"{user_of(other)}/2"
+    return Round({one: tuple(step for _, step in first), other: tuple(step for _, step in second)})
+
+
+def _with_policies(program: Program, tables: set[str], rows: int | None) -> Program:
+    changed = {
+        name: evolve(table, flush_rows=rows) if name in tables else table
+        for name, table in program.tables.items()
+    }
+    return evolve(program, tables=changed)
+
+
+def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
+    """Its inserts with so many rows at the most: first those of the keys that other steps name."""
+    named = {key, *(getattr(step.op, "key", None) for _, step in line)} - {None}
+
+    def cut(step: Step) -> Step:
+        if not isinstance(step.op, Insert):
+            return step
+        at = program.tables[step.op.table].key_index
+        rows = sorted(step.op.rows, key=lambda row: row[at] not in named)[:most]
+        return evolve(step, op=evolve(step.op, rows=tuple(rows), statements=None))
+
+    return tuple((session, cut(step)) for session, step in line)
+
+
+def _rows(placed: tuple[Session, Step]) -> int:
+    """The rows that a step inserts."""
+    return len(placed[1].op.rows) if isinstance(placed[1].op, Insert) else 0
