@@ -182,7 +182,7 @@ def _shrink_on(
         on_better=lambda best, as_discovered: keep(smaller(best, as_discovered)),
     )
     larger = None
-    if result.slightly_larger:
+    if result.hardly_larger:
         rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
         other = _reproduced_instead(lab, result, rate, deadline + OVERTIME_S)
         if other is None:
@@ -199,10 +199,13 @@ def _shrink_on(
 
 
 def _reproduced_instead(lab: Lab, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
-    """A slightly larger program, where the smallest hardly ever fails and that one does."""
+    """A program that is hardly larger, where the smallest hardly ever fails and that one does."""
     if rate.likely >= TOO_RARE:
         return None
-    for other in {best.program.operations: best for best in reversed(result.slightly_larger)}.values():
+    steadiest: dict[int, Best] = {}
+    for other in sorted(result.hardly_larger, key=lambda other: other.rate.interval[0]):
+        steadiest[other.program.operations] = other
+    for _, other in sorted(steadiest.items()):
         again = estimate(lab, other.program, other.sighting, deadline=deadline)
         if again.likely >= CLEARLY_MORE * rate.likely and again.interval[0] > rate.likely:
             return other

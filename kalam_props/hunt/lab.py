@@ -27,6 +27,9 @@ from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
 
+CALIBRATION_S = 1.0
+"""Seconds in which an operation is answered from whose flush one can learn; a server may hang there."""
+
 AT_ONCE = 2
 """Executions of one program side by side; more only make the two cores wait."""
 
@@ -103,7 +106,7 @@ class Lab:
 
         """
         path = self._new_path(program)
-        history = self._execute(program, path, self.aim)
+        history = self._execute(program, path, self.limits, self.aim)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
         with self._lock:
@@ -113,11 +116,11 @@ class Lab:
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings, met_its_flush(history))
 
-    def _execute(self, program: Program, path: Path, aim: Aim | None = None) -> History:
+    def _execute(self, program: Program, path: Path, limits: Limits, aim: Aim | None = None) -> History:
         """Run a program; a death of the server under it is told by its history."""
         self._bring_up()
         try:
-            return execute(program, self.workspace, path, self.limits, aim=aim)
+            return execute(program, self.workspace, path, limits, aim=aim)
         except ServerDiedError:
             history = read_history(path) if path.exists() else None
             if history is None or not _tells_of_death(history):
@@ -158,7 +161,8 @@ class Lab:
     def _calibrate(self) -> None:
         target = self.workspace.target
         path = self.folder.parent / f"calibration-{target.driver.name}.jsonl"
-        history = self._execute(calibration(target.check_interval_s), path)
+        limits = evolve(self.limits, operation_s=CALIBRATION_S)
+        history = self._execute(calibration(target.check_interval_s), path, limits)
         with self._lock:
             self.flush_times.learn(history)
             if _tells_of_death(history):

@@ -88,14 +88,16 @@ class Shrunk:
     larger: tuple[Best, ...] = ()
 
     @property
-    def slightly_larger(self) -> tuple[Best, ...]:
+    def hardly_larger(self) -> tuple[Best, ...]:
         """The programs of up to two operations more, the last accepted first."""
-        own = self.best.program.operations
-        return tuple(other for other in self.larger if own < other.program.operations <= own + 2)
+        most = self.best.program.operations + 2
+        return tuple(other for other in self.larger if other.program.operations <= most)
 
     def steadier(self, rate: Rate) -> Best | None:
-        """A slightly larger program that clearly fails more often than `rate`, if there was one."""
-        return next((o for o in self.slightly_larger if o.rate.interval[0] > 2 * rate.interval[1]), None)
+        """One of these with more operations that clearly fails more often than `rate`, if there was one."""
+        own = self.best.program.operations
+        larger = (other for other in self.hardly_larger if other.program.operations > own)
+        return next((o for o in larger if o.rate.interval[0] > 2 * rate.interval[1]), None)
 
 
 OnBetter = Callable[[Best, Program], None]
