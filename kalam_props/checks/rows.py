@@ -374,6 +374,13 @@ def _name_of_wrong_value(
             [later[-1]],
             f"that was an older version; #{later[-1].i} shows a right one again",
         )
+    after = [wrote.act for wrote in evidence.writes.of(cell) if wrote.act.start > act.start]
+    if after and not later:
+        return (
+            "stale-value",
+            [],
+            f"that was an older version; nothing read the row again before #{after[0].i}",
+        )
     return "lost-update", [], "that is an older version, and no later read shows a right one"
 
 

@@ -47,9 +47,9 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
         earlier = [p for p in everything if p[0] <= place[0] and p != place and _makes(program, p, place)]
         needed.update(earlier[-1:])
     needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
-    first = min(witness)[0]
-    ends = [p for p in everything if isinstance(operation_at(program, p), (Kill, Restart)) and p[0] >= first]
-    needed.update(ends[:1])
+    at, session, index = min(witness)
+    after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]
+    needed.update([p for p in after if isinstance(operation_at(program, p), (Kill, Restart))][:1])
     waits = (Flush, AwaitFlush, Pause)
     return [p for p in everything if p in needed and not isinstance(operation_at(program, p), waits)]
 

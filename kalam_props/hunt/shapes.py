@@ -19,7 +19,10 @@ from kalam_props.history.operations import (
     Flush,
     Get,
     Insert,
+    Kill,
     Operation,
+    Recreate,
+    Restart,
     Select,
 )
 from kalam_props.hunt.structure import Place, operation_at, places, step_at
@@ -35,7 +38,7 @@ _Rounds: TypeAlias = tuple[Round, ...]
 
 
 def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[Program]:
-    """The core of a program in each shape, fewest operations first; release points as they were.
+    """The core of a program in each shape, fewest operations first; places in a flush as they were.
 
     Args:
         program: the one that failed.
@@ -43,7 +46,7 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         key: of the row that matters, where one is known.
 
     """
-    line = tuple((f"{user_of(place[1])}/1", step_at(program, place)) for place in core)
+    line = _line(program, core)
     found = [
         other
         for some in _handfuls(program, line)
@@ -52,6 +55,21 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         if misplaced(other) is None
     ]
     return sorted({digest(other): other for other in found}.values(), key=lambda other: other.operations)
+
+
+def _line(program: Program, core: Sequence[Place]) -> _Line:
+    """The steps, each in its user's first session; a kill or restart, which is nobody's, in that before it.
+
+    Delays within the round that they were in mean nothing here; places in a flush do.
+    """
+    line: list[tuple[Session, Step]] = []
+    for place in core:
+        step = step_at(program, place)
+        if step.release is not None and step.release.anchor != "flush":
+            step = evolve(step, release=None)
+        nobodys = line and isinstance(step.op, (Kill, Restart))
+        line.append((line[-1][0] if nobodys else f"{user_of(place[1])}/1", step))
+    return tuple(line)
 
 
 def _handfuls(program: Program, line: _Line) -> Iterator[_Line]:
@@ -137,10 +155,12 @@ def _with_commands(line: _Line, op: Operation) -> Iterator[_Rounds]:
 
 
 def _in_turn(line: _Line) -> _Rounds:
-    """One lane for steps of one session that follow each other."""
+    """One lane for steps of one session that follow each other; what makes a table anew, alone."""
     rounds: list[Round] = []
+    alone = False
     for session, step in line:
-        if rounds and session in rounds[-1].lanes:
+        was_alone, alone = alone, isinstance(step.op, Recreate)
+        if rounds and session in rounds[-1].lanes and not (alone or was_alone):
             rounds[-1] = Round({session: (*rounds[-1].lanes[session], step)})
         else:
             rounds.append(Round({session: (step,)}))

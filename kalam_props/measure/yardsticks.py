@@ -134,9 +134,12 @@ _BATCH_AND_READER = (
 _AFTER_A_KILL = (_program(None, {_A: (_insert(1), Kill())}),)
 
 
-def _then_together(first: Operation, *lanes: Operation) -> Program:
-    """An insert, then lanes of one operation each at the same time."""
-    return _program(None, {_A: (first,)}, dict(zip((_A, _B, _C), ((one,) for one in lanes), strict=False)))
+def _then_together(first: Operation, one: Operation, other: Operation) -> tuple[Program, ...]:
+    """An insert, then two operations at the same time, either of them in the session that inserted."""
+    return tuple(
+        _program(None, {_A: (first,)}, {_A: (own,), _B: (beside,)})
+        for own, beside in ((one, other), (other, one))[: 1 if one == other else 2]
+    )
 
 
 _TWO_CASES = with_key_type(
@@ -213,8 +216,8 @@ _IN_A_READ: dict[str, Yardstick] = {
         (
             _program(None, {_A: (_insert(1), _INCREMENT, _GET)}),
             _program(None, {_A: (_insert(1), _UPDATE, _GET)}),
-            _then_together(_insert(1), _INCREMENT, _GET),
-            _then_together(_insert(1), _UPDATE, _GET),
+            *_then_together(_insert(1), _INCREMENT, _GET),
+            *_then_together(_insert(1), _UPDATE, _GET),
         ),
         _OLD_VALUE,
     ),
@@ -228,15 +231,15 @@ _IN_A_WRITE: dict[str, Yardstick] = {
     ),
     "update-race": Yardstick(
         (
-            _then_together(_insert(1), _INCREMENT, _INCREMENT),
-            _then_together(_insert(1), _UPDATE, _INCREMENT),
-            _then_together(_insert(1), _DELETE, _INCREMENT),
-            _then_together(_insert(1), _DELETE, _UPDATE),
+            *_then_together(_insert(1), _INCREMENT, _INCREMENT),
+            *_then_together(_insert(1), _UPDATE, _INCREMENT),
+            *_then_together(_insert(1), _DELETE, _INCREMENT),
+            *_then_together(_insert(1), _DELETE, _UPDATE),
         ),
         _MISSING,
     ),
     "insert-race": Yardstick((_program(None, {_A: (_insert(1),), _B: (_insert(1),)}),), _OVERWRITTEN),
-    "delete-race": Yardstick((_then_together(_insert(1), _DELETE, _DELETE),), _OVERWRITTEN),
+    "delete-race": Yardstick(_then_together(_insert(1), _DELETE, _DELETE), _OVERWRITTEN),
     "version-tie": Yardstick(
         (
             _program(None, {_A: (_insert(1),), _B: (_INCREMENT,)}),
@@ -258,8 +261,8 @@ _IN_A_WRITE: dict[str, Yardstick] = {
     ),
     "refused-batch-seen": Yardstick(
         (
-            _then_together(_insert(1), _insert(1, 2), _SCAN),
-            _then_together(_insert(1), _insert(1, 2), _COUNT),
+            *_then_together(_insert(1), _insert(1, 2), _SCAN),
+            *_then_together(_insert(1), _insert(1, 2), _COUNT),
         ),
         _TOO_MANY | {"flickering-row"},
     ),

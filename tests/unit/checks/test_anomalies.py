@@ -376,6 +376,17 @@ VIOLATED = {
         ("stale-value",),
         (4, 6, 9),
     ),
+    "stale value: an old one, and nobody asked again while the row was there": (
+        """
+        u0/1 0-1 insert 1=a     -> ok 1
+        u0/1 2-3 update 1=b     -> ok 1
+        u0/1 4-5 get 1          -> 1=a
+        u0/1 6-7 delete 1       -> ok 1
+        u0/1 8-9 get 1          -> none
+        """,
+        ("stale-value",),
+        (3, 5),
+    ),
     "wrongly refused: nobody can have that key": (
         """
         u0/1 0-1 insert 1=a     -> fail duplicate-key

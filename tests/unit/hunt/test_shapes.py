@@ -1,0 +1,174 @@
+"""The shapes in which a handful of steps is tried: what an expert would write is among them."""
+
+from __future__ import annotations
+
+import pytest
+from simulated import sighting, write_history
+
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Count,
+    Delete,
+    Flush,
+    Get,
+    Increment,
+    Insert,
+    Kill,
+    Recreate,
+    Select,
+    Update,
+)
+from kalam_props.history.reader import read_history
+from kalam_props.hunt.cuts import core
+from kalam_props.hunt.shapes import MOST_STEPS, shapes
+from kalam_props.hunt.structure import operation_at, places
+from kalam_props.measure.shape import same_up_to_names
+from kalam_props.measure.yardsticks import YARDSTICKS
+from kalam_props.programs.model import Program, Release, Round, Step, TableDef
+
+COLUMNS = (("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT"))
+FLUSH, SCAN, COUNT, GET = Flush("t"), Select("t"), Count("t"), Get("t", 2)
+UPDATE, DELETE, INCREMENT = Update("t", 2, {"v": "new"}), Delete("t", 2), Increment("t", 2, "n")
+
+
+def insert(*keys):
+    return Insert("t", tuple((key, f"row {key}", 0) for key in keys))
+
+
+def program(*rounds, flush_rows=None):
+    steps = tuple(Round({f"u{name}": tuple(map(Step, lane)) for name, lane in r.items()}) for r in rounds)
+    return Program({"t": TableDef(COLUMNS, "id", flush_rows=flush_rows)}, steps)
+
+
+def core_of(whole, folder, *witness):
+    """The core of a program for an anomaly whose witness are the steps with these numbers, from 0."""
+    history = read_history(write_history(whole, folder / "history.jsonl"))
+    anomaly = sighting("lost-row", tuple(2 * number + 1 for number in witness)).anomaly
+    return core(whole, history, anomaly)
+
+
+def operations(whole, kept):
+    return [operation_at(whole, place) for place in kept]
+
+
+def test_the_insert_of_a_row_that_the_witness_names_is_part_of_the_core(tmp_path):
+    """The last one before; not that of another key or user, nor one that runs beside."""
+    whole = program(
+        {"0/1": (insert(1), insert(2, 3))},
+        {"1/1": (insert(2),)},
+        {"0/1": (UPDATE,), "0/2": (insert(2),)},
+    )
+    assert operations(whole, core_of(whole, tmp_path, 3)) == [insert(2, 3), UPDATE]
+
+
+def test_flushes_and_waits_are_no_part_of_the_core(tmp_path):
+    """They are put where they matter; a kill after the first step of the witness stays."""
+    whole = program({"0/1": (Kill(), insert(2), AwaitFlush("t"), FLUSH, Kill(), SCAN, Kill())})
+    assert operations(whole, core_of(whole, tmp_path, 1, 3, 5)) == [insert(2), Kill(), SCAN]
+
+
+def test_without_a_witness_there_is_no_core(tmp_path):
+    """Nor a shape."""
+    whole = program({"0/1": (insert(1), SCAN)})
+    assert core_of(whole, tmp_path) == []
+    assert shapes(whole, []) == []
+
+
+NOISE = {"0/1": (insert(90, 91), COUNT), "1/1": (insert(92),)}
+FOUND = {
+    "boundary-row-dropped": (program(NOISE, {"0/1": (insert(1, 2, 3),)}, flush_rows=3), (3,)),
+    "lost-on-flush": (program(NOISE, {"0/2": (FLUSH,), "0/1": (insert(2),)}), (4,)),
+    "seen-twice": (program(NOISE, {"0/1": (insert(2),)}, {"0/1": (FLUSH,), "0/2": (SCAN,)}), (3, 5)),
+    "hot-only-count": (program(NOISE, {"0/1": (insert(2, 3),), "0/2": (COUNT,)}, flush_rows=2), (3, 4)),
+    "foreign-flush": (program(NOISE, {"0/1": (insert(2),)}, flush_rows=5), (3,)),
+    "tombstone-dropped": (program(NOISE, {"0/1": (insert(2), AwaitFlush("t"), DELETE)}, flush_rows=2), (5,)),
+    "old-version-flushed": (program(NOISE, {"0/1": (insert(2), INCREMENT, FLUSH)}), (4,)),
+    "shifted-column": (program(NOISE, {"0/1": (insert(2, 3, 4),)}, flush_rows=3), (3,)),
+    "stale-count": (program(NOISE, {"0/1": (insert(2), COUNT)}), (3, 4)),
+    "stale-index": (program(NOISE, {"0/1": (insert(2), UPDATE, GET)}), (4, 5)),
+    "split-scan": (program(NOISE, {"0/1": (insert(2), insert(3)), "0/2": (SCAN,)}), (3, 4, 5)),
+    "torn-batch": (program(NOISE, {"0/1": (insert(2, 3, 4),), "0/2": (SCAN,)}), (3, 4)),
+    "update-race": (program(NOISE, {"0/1": (insert(2),)}, {"0/1": (UPDATE,), "0/2": (DELETE,)}), (4, 5)),
+    "keys-not-per-user": (program(NOISE, {"0/1": (insert(2),), "1/1": (insert(2),)}), (3, 4)),
+    "sequence-collision": (program(NOISE, {"0/1": (insert(2),), "0/2": (insert(3),)}), (3,)),
+    "not-durable": (program(NOISE, {"0/1": (insert(2),)}, {"1/1": (Kill(),)}), (3,)),
+}
+"""Programs as they are found: by the number of their witness' steps, what a fault leaves of them."""
+
+
+@pytest.mark.parametrize("fault", FOUND)
+def test_what_an_expert_would_write_is_among_the_shapes(fault, tmp_path):
+    """Up to names."""
+    whole, witness = FOUND[fault]
+    known = shapes(whole, core_of(whole, tmp_path, *witness))
+    minima = YARDSTICKS[fault].minima
+    assert any(same_up_to_names(shape, minimum) for shape in known for minimum in minima), known
+
+
+def test_smaller_shapes_come_first_and_none_twice(tmp_path):
+    """By operations."""
+    whole, witness = FOUND["tombstone-dropped"]
+    known = shapes(whole, core_of(whole, tmp_path, *witness))
+    sizes = [shape.operations for shape in known]
+    assert sizes == sorted(sizes)
+    assert all(known.count(shape) == 1 for shape in known)
+
+
+def test_rows_are_cut_to_those_that_other_steps_or_the_anomaly_name(tmp_path):
+    """An update of row 3 is not tried after an insert of row 1 alone; an anomaly may name one as well."""
+    update = Update("t", 3, {"v": "new"})
+    whole = program({"0/1": (insert(1, 2, 3), update)}, {"0/1": (insert(4, 5, 6),)})
+    line = core_of(whole, tmp_path, 1)
+    assert line == places(whole)[:2]
+    for shape in shapes(whole, line):
+        first = next(
+            op for op in operations(shape, places(shape)) if isinstance(op, Insert) and op.rows[0][0] < 4
+        )
+        assert first.rows[0][0] == 3
+    alone = core_of(whole, tmp_path, 2)
+    assert {shape.rounds[0].lanes["u0/1"][0].op.rows[0][0] for shape in shapes(whole, alone, 5)} >= {5}
+
+
+def test_of_many_steps_the_last_write_and_what_shows_it_are_taken(tmp_path):
+    """A count's witness has every insert."""
+    many = [insert(key) for key in range(1, MOST_STEPS + 2)]
+    whole = program({"0/1": (*many, COUNT)})
+    known = shapes(whole, core_of(whole, tmp_path, *range(len(many) + 1)))
+    assert known
+    assert {shape.operations for shape in known} <= {2, 3}
+    assert all(many[-1] in operations(shape, places(shape)) for shape in known)
+
+
+def test_flushes_are_asked_for_only_as_the_program_asks(tmp_path):
+    """A server may have no command for it, or look at its policies once in a minute."""
+    for whole, kinds in (
+        (program({"0/1": (insert(1, 2), SCAN)}), (False, False)),
+        (program({"0/1": (insert(1, 2), SCAN)}, flush_rows=2), (True, False)),
+        (program({"0/1": (insert(1, 2), FLUSH, SCAN)}), (False, True)),
+    ):
+        known = shapes(whole, core_of(whole, tmp_path, 0, len(places(whole)) - 1))
+        by_policy = any(shape.tables["t"].flush_rows is not None for shape in known)
+        by_command = any(FLUSH in operations(shape, places(shape)) for shape in known)
+        assert (by_policy, by_command) == kinds
+
+
+def test_release_points_stay_with_their_steps(tmp_path):
+    """The place in a flush at which it failed is the first to try."""
+    whole, witness = FOUND["seen-twice"]
+    aimed = Release("flush", fraction=0.8)
+    rounds = (*whole.rounds[:-1], Round({"u0/1": (Step(FLUSH),), "u0/2": (Step(SCAN, aimed),)}))
+    whole = whole.with_rounds(rounds)
+    known = shapes(whole, core_of(whole, tmp_path, *witness))
+    assert any(
+        Step(SCAN, aimed) in lane for shape in known for r in shape.rounds for lane in r.lanes.values()
+    )
+
+
+def test_a_table_that_is_made_again_is_made_in_every_shape(tmp_path):
+    """What would be done to it before is left out."""
+    again = TableDef(COLUMNS, "id", name="t")
+    whole = program({"0/1": (insert(1),)}, {"0/1": (Recreate("t_2"),)}, {"0/1": (Select("t_2"),)})
+    whole = Program({**whole.tables, "t_2": again}, whole.rounds)
+    known = shapes(whole, core_of(whole, tmp_path, 0, 2))
+    assert known
+    assert all(Recreate("t_2") in operations(shape, places(shape)) for shape in known)
