@@ -210,6 +210,14 @@ class ProgramMachine(RuleBasedStateMachine):
             again = model.live[key % len(model.live)]
             self.add(Insert(self.on, (self._row(name, again, 0, payloads.PLAIN, None),)), name, join=join)
 
+    def insert_beside_existing(self, session: str, rows: int, key: int) -> None:
+        """Insert so many fresh rows and one that should be there, joined: the server must refuse them all."""
+        model = self.model(session)
+        if model.live:
+            keys = [*self._fresh(session, rows), model.live[key % len(model.live)]]
+            batch = tuple(self._row(session, one, at, payloads.PLAIN, 0) for at, one in enumerate(keys))
+            self.add(Insert(self.on, batch), session, join=True)
+
     def update(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
         name = self.session(session)
         value = payloads.payload(payload, payloads.fingerprint(name, self.drawn, 0))

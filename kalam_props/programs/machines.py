@@ -218,6 +218,64 @@ class Contention(ProgramMachine):
 
 
 @frozen
+class Watch:
+    """Inserts of one session, and what other sessions of its user read meanwhile; drawn as one argument.
+
+    Attributes:
+        statements, rows: how many statements, of how many rows each.
+        refused: the last statement has a key that is there already.
+        readers: sessions that read; `pick` chooses what.
+
+    """
+
+    user: int
+    statements: int
+    rows: int
+    refused: bool
+    readers: int
+    pick: int
+    moment: int
+
+
+WATCHES = st.builds(
+    Watch,
+    user=SESSIONS,
+    statements=st.integers(1, 3),
+    rows=st.integers(1, 3),
+    refused=st.booleans(),
+    readers=st.integers(1, 3),
+    pick=st.integers(0, 11),
+    moment=MOMENTS,
+)
+
+
+class Watching(ProgramMachine):
+    """One rule that lets some sessions read the rows that another one of their user is inserting."""
+
+    watching_kinds: ClassVar[tuple[str, ...]] = ("select", "count", "select")
+
+    @rule(watch=WATCHES)
+    def write_watched(self, watch: Watch) -> None:
+        """A batch, several statements, or a batch that must be refused as a whole."""
+        index = watch.user % self.user_count
+        owner = f"u{index}"
+        if watch.refused and not self.model(owner).live:
+            self.insert(index, Size(0, 1))
+        self.new_round()
+        writer = f"{owner}/1"
+        for number in range(watch.statements):
+            if watch.refused and number == watch.statements - 1:
+                self.insert_beside_existing(writer, watch.rows, watch.pick)
+            else:
+                self.insert_fresh(writer, watch.rows)
+        for number in range(watch.readers):
+            chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
+            read = Select(self.on) if chosen == "select" else Count(self.on)
+            self.add(read, f"{owner}/{2 + number}", join=True)
+            self.when(in_race(swept(watch.moment, number)))
+
+
+@frozen
 class Comb:
     """The same operation, `teeth` times, in a flush of some rows; `pick` chooses its kind.
 
@@ -343,7 +401,7 @@ class Isolation(Inserts, Reads, Races):
     race_kinds = ("insert", "select", "get", "count")
 
 
-class ExactCounts(Inserts, Reads, Flushes, Races, FlushMeetings):
+class ExactCounts(Inserts, Reads, Flushes, Races, FlushMeetings, Watching):
     """Rows come in batches that meet the flush boundary; every count and scan must be exact."""
 
     race_kinds = ("insert", "count", "select")
@@ -357,7 +415,7 @@ class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writ
     race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
 
 
-class Meetings(FlushMeetings, Contention):
+class Meetings(FlushMeetings, Contention, Watching):
     """Nothing but operations that meet a flush or each other: for windows of a millisecond and less.
 
     Short programs: each meeting is a chance of its own, and few of them are sooner made small.
@@ -368,7 +426,7 @@ class Meetings(FlushMeetings, Contention):
     flush_rows = (None, 3, None, 5)
 
 
-class Updates(Inserts, Writes, Reads, Races, Contention):
+class Updates(Inserts, Writes, Reads, Races, Contention, Watching):
     """Few rows, many writers: updates and increments of the same row, deletes and re-inserts."""
 
     max_users = 2

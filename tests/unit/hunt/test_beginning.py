@@ -53,6 +53,40 @@ def test_the_smallest_guess_that_fails_is_where_it_begins(found):
     assert rate.seen == rate.runs == 4
 
 
+def test_a_shape_that_fails_only_when_it_is_repeated_is_not_taken(found):
+    """Four times in a run is for finding out soon; what is begun with failed alone."""
+
+    def model(program):
+        return {"stale-read": float(len([s for s in steps_of(program) if isinstance(s.op, Select)]) > 1)}
+
+    lab = SimulatedLab(lambda p: model(p) | {"lost-row": 0.0}, 1)
+    best, _ = begin(lab, found, ENDLESS)
+    assert best is found
+    assert any(model(program)["stale-read"] for program in lab.programs)
+
+
+def test_a_rare_failure_is_found_by_repeating_a_shape(found):
+    """One in ten: repeated it fails in a third of runs, and is begun with at its own rate."""
+
+    def model(program):
+        scans = sum(isinstance(step.op, Select) for step in steps_of(program))
+        return {"stale-read": (1 - 0.9**scans) * has(program, Flush)}
+
+    best, rate = begin(SimulatedLab(model, 1), found, ENDLESS)
+    assert best.program.operations == 3
+    assert rate.likely < 0.3
+
+
+def test_a_shape_that_hangs_is_not_repeated_in_a_run(found):
+    """Each time it fails costs seconds."""
+    anomaly = evolve(found.sighting.anomaly, name="hung")
+    hung = evolve(found, sighting=Sighting(anomaly))
+    lab = SimulatedLab(lambda p: {"hung": 0.3 * has(p, Flush) * has(p, Select)}, 1)
+    best, _ = begin(lab, hung, ENDLESS)
+    assert best.program.operations == 3
+    assert max(program.operations for program in lab.programs) <= 4
+
+
 def test_a_guess_is_tried_at_places_of_its_flush(found):
     """A scan in the middle of the flush fails, anywhere else it does not: the guess is not given up."""
     middle = Release("flush", fraction=0.5)

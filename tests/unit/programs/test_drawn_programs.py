@@ -11,7 +11,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from kalam_props.history.operations import Count, Flush, Insert, Kill, Restart, Select, Subscribe, Update
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, FlushRaces, Updates
+from kalam_props.programs.machines import MACHINES, Action, FlushRaces, Meetings, Updates
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -119,6 +119,26 @@ def test_races_with_a_flush_are_released_into_it():
                 others += len(lanes) - len(flush)
                 aimed += sum(step.release is not None and step.release.anchor == "flush" for step in lanes)
     assert aimed > others / 5
+
+
+def test_inserts_are_read_while_they_run():
+    """By one statement or several, and a batch that must be refused: each often enough to be met in time."""
+    batches = several = refused = 0
+    for program in (drawn := draw(Meetings)):
+        held = set()
+        for r in program.rounds:
+            writers = [[s.op for s in lane if isinstance(s.op, Insert)] for lane in r.lanes.values()]
+            readers = [lane for lane in r.lanes.values() if isinstance(lane[0].op, (Select, Count))]
+            flushing = any(isinstance(s.op, Flush) for lane in r.lanes.values() for s in lane)
+            inserts = max(writers, key=len)
+            if readers and inserts and not flushing:
+                keys = [{(next(iter(r.lanes))[:2], row[0]) for row in op.rows} for op in inserts]
+                batches += any(len(op.rows) > 1 for op in inserts)
+                several += len(inserts) > 1
+                refused += len(keys[-1]) > 1 and bool(keys[-1] & held)
+            for session, lane in r.lanes.items():
+                held |= {(session[:2], row[0]) for s in lane if isinstance(s.op, Insert) for row in s.op.rows}
+    assert min(batches, several, refused) > len(drawn) / 10
 
 
 def test_only_the_lossy_network_loses(programs, request):
