@@ -9,7 +9,9 @@ import math
 from typing import cast
 
 from kalam_props.history.operations import (
+    AwaitFlush,
     Delete,
+    Flush,
     Get,
     Increment,
     Insert,
@@ -20,7 +22,7 @@ from kalam_props.history.operations import (
 )
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.keys import with_key_type
-from kalam_props.programs.model import Program
+from kalam_props.programs.model import Program, Round, Step
 
 RARE = 0.35
 """A program that fails less often than this is worth repeating."""
@@ -39,13 +41,21 @@ def repetitions(program: Program, rate: float) -> int:
 
 
 def amplified(program: Program, times: int) -> Program:
-    """The program's rounds `times` times, each time on keys of their own; only where keys are integers."""
+    """The program's rounds `times` times, each time on keys of their own; only where keys are integers.
+
+    A flush by command is waited for in between: else it would meet what comes next, and fail for that.
+    """
     keys = _keys(program)
     if times < 2 or keys is None or _once_only(program):
         return program
     stride = max(keys, default=0) - min(keys, default=0) + 1
-    copies = [_shifted(program, stride * again) for again in range(times)]
-    return program.with_rounds(tuple(round_ for copy in copies for round_ in copy.rounds))
+    flushed = dict.fromkeys(step.op.table for step in steps_of(program) if isinstance(step.op, Flush))
+    waits = tuple(Step(AwaitFlush(table)) for table in flushed)
+    between = (Round({program.sessions[0]: waits}),) if waits else ()
+    rounds = list(program.rounds)
+    for again in range(1, times):
+        rounds += (*between, *_shifted(program, stride * again).rounds)
+    return program.with_rounds(tuple(rounds))
 
 
 def _shifted(program: Program, by: int) -> Program:

@@ -27,6 +27,9 @@ SHAPE_TURNS = 3
 SHAPE_RUNS = 2
 """Runs of each shape in each turn: all are tried soon, and the rare ones again."""
 
+ALONE_RUNS = 16
+"""Runs in which one that failed so must fail alone, as often as `ENOUGH`: what fails in half of four does."""
+
 SHAPES_SHARE = 0.3
 """Of the seconds for shrinking, those that shapes may take."""
 
@@ -88,7 +91,7 @@ def _first_that_fails(bench: Bench, known: list[Program], wanted: Sighting, dead
                 continue
             if repeated == program:
                 return trials[name]
-            alone = bench.until(program, GUESS_RUNS, lambda ended: count(ended, wanted) >= ENOUGH)
+            alone = bench.until(program, ALONE_RUNS, lambda ended: count(ended, wanted) >= ENOUGH)
             if count(alone, wanted) >= ENOUGH:
                 return alone
             del arms[name]  # it failed for being repeated

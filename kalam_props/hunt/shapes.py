@@ -33,6 +33,8 @@ from kalam_props.programs.tables import misplaced
 MOST_STEPS = 4
 """A core of more steps is no handful; its last write and what shows it is."""
 
+_READS = (Select, Count, Get)
+
 _Line: TypeAlias = tuple[tuple[Session, Step], ...]
 _Rounds: TypeAlias = tuple[Round, ...]
 
@@ -49,9 +51,10 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
     line = _line(program, core)
     found = [
         other
-        for some in _handfuls(program, line)
-        for rows in sorted({1, min(2, max(map(_rows, some), default=1))})
-        for other in _arranged(program, _with_rows(program, some, rows, key))
+        for some in _handfuls(line)
+        for rows in sorted({1, min(2, max(map(_rows, some)))})
+        for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
+        for other in _arranged(program, handful)
         if misplaced(other) is None
     ]
     return sorted({digest(other): other for other in found}.values(), key=lambda other: other.operations)
@@ -72,27 +75,26 @@ def _line(program: Program, core: Sequence[Place]) -> _Line:
     return tuple(line)
 
 
-def _handfuls(program: Program, line: _Line) -> Iterator[_Line]:
-    """All of the core; its last write and what shows it; each after an insert of another row."""
-    some = [line] if 0 < len(line) <= MOST_STEPS else []
-    shows = [at for at, (_, step) in enumerate(line) if isinstance(step.op, (Select, Count, Get))]
-    writes = [at for at, (_, step) in enumerate(line) if isinstance(step.op, Insert)]
-    if len(line) > 2 and shows and writes:
-        some.append((line[writes[-1]], line[shows[-1]]))
-    for handful in some:
-        yield handful
-        if len(handful) < MOST_STEPS:
-            yield from ((other, *handful) for other in _other_rows(program, handful))
+def _handfuls(line: _Line) -> Iterator[_Line]:
+    """Its writes, for the reads after every program may show it as well; all of it; an insert and a read."""
+    writes = tuple(placed for placed in line if not isinstance(placed[1].op, _READS))
+    shows = tuple(placed for placed in line if isinstance(placed[1].op, _READS))
+    inserts = tuple(placed for placed in writes if isinstance(placed[1].op, Insert))
+    handfuls = [writes, line]
+    if inserts and shows:
+        handfuls += [inserts[-1:], (inserts[-1], shows[-1])]
+    yield from (some for some in handfuls if 0 < len(some) <= MOST_STEPS)
 
 
-def _other_rows(program: Program, line: _Line) -> Iterator[tuple[Session, Step]]:
-    """An insert of another key than the first insert has, and one of another user.
+def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
+    """The line; after an insert of another key than its first insert has; after one of another user.
 
     A flush that the one row is not in needs something else to do; and a row that another user's read shows
     is seen by that user only if something is there to read.
     """
+    yield line
     session, first = line[0]
-    if not isinstance(first.op, Insert):
+    if not isinstance(first.op, Insert) or len(line) == MOST_STEPS:
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
@@ -101,10 +103,10 @@ def _other_rows(program: Program, line: _Line) -> Iterator[tuple[Session, Step]]
         op, user = operation_at(program, place), user_of(place[1])
         own = user == user_of(session)
         if isinstance(op, Insert) and op.table == first.op.table and own not in seen:
-            rows = tuple(row for row in op.rows if not own or row[at] not in taken)
+            rows = tuple(row for row in op.rows if not own or row[at] not in taken)[:1]
             if rows:
                 seen.add(own)
-                yield f"{user}/1", Step(evolve(op, rows=rows, statements=None))
+                yield ((f"{user}/1", Step(evolve(op, rows=rows, statements=None))), *line)
 
 
 def _arranged(program: Program, line: _Line) -> Iterator[Program]:
@@ -113,7 +115,8 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
     by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
     by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
     unflushed = _with_policies(program, tables, None)
-    for rounds in _without_a_command(line):
+    unaimed = tuple((session, evolve(step, release=None)) for session, step in line)
+    for rounds in _without_a_command(unaimed):
         yield unflushed.with_rounds(rounds)
     if by_policy:
         for due in sorted({1, sum(map(_rows, line))}):

@@ -121,10 +121,8 @@ def test_rows_are_cut_to_those_that_other_steps_or_the_anomaly_name(tmp_path):
     line = core_of(whole, tmp_path, 1)
     assert line == places(whole)[:2]
     for shape in shapes(whole, line):
-        first = next(
-            op for op in operations(shape, places(shape)) if isinstance(op, Insert) and op.rows[0][0] < 4
-        )
-        assert first.rows[0][0] == 3
+        inserts = [op for op in operations(shape, places(shape)) if isinstance(op, Insert)]
+        assert any(op.rows[0][0] == 3 for op in inserts)
     alone = core_of(whole, tmp_path, 2)
     assert {shape.rounds[0].lanes["u0/1"][0].op.rows[0][0] for shape in shapes(whole, alone, 5)} >= {5}
 
@@ -135,7 +133,7 @@ def test_of_many_steps_the_last_write_and_what_shows_it_are_taken(tmp_path):
     whole = program({"0/1": (*many, COUNT)})
     known = shapes(whole, core_of(whole, tmp_path, *range(len(many) + 1)))
     assert known
-    assert {shape.operations for shape in known} <= {2, 3}
+    assert {shape.operations for shape in known} == {1, 2, 3}
     assert all(many[-1] in operations(shape, places(shape)) for shape in known)
 
 
