@@ -9,26 +9,16 @@ from __future__ import annotations
 import time
 
 from kalam_props.history.reader import read_history
-from kalam_props.hunt.amplify import amplified
+from kalam_props.hunt.contest import ENOUGH, shape_that_fails
 from kalam_props.hunt.cuts import core, cut_to_witness
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial
+from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.shapes import shapes
 from kalam_props.hunt.sharpen import placed_together
 from kalam_props.hunt.shrink import Best, best_of
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
-
-TIMES = 4
-"""So often a shape is repeated in a run, each time on keys of its own: chances that cost next to nothing."""
-
-SHAPE_TURNS = 3
-SHAPE_RUNS = 2
-"""Runs of each shape in each turn: all are tried soon, and the rare ones again."""
-
-ALONE_RUNS = 16
-"""Runs in which one that failed so must fail alone, as often as `ENOUGH`: what fails in half of four does."""
 
 SHAPES_SHARE = 0.3
 """Of the seconds for shrinking, those that shapes may take."""
@@ -38,9 +28,6 @@ GUESS_RUNS = 36
 
 TURN = 4
 """Runs at one place before the next one has its turn."""
-
-ENOUGH = 2
-"""Failures after which a guess is taken: one may have been luck."""
 
 
 def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
@@ -56,7 +43,7 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
         if shape.operations < found.program.operations
     ]
     shapes_until = time.monotonic() + SHAPES_SHARE * (deadline - time.monotonic())
-    trials = _first_that_fails(bench, known, wanted, shapes_until)
+    trials = shape_that_fails(bench, known, wanted, shapes_until)
     if trials:
         best = best_of(trials, wanted)
         return best, estimate(bench, best.program, best.sighting, deadline=deadline)
@@ -70,32 +57,6 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
                 return best, estimate(bench, best.program, best.sighting, deadline=deadline)
     whole_until = (2 * time.monotonic() + deadline) / 3
     return found, estimate(bench, found.program, wanted, deadline=whole_until)
-
-
-def _first_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadline: float) -> list[Trial]:
-    """Trials of the first shape that fails more than once, at a place in a flush; none where none does.
-
-    Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
-    then the runs are side by side, and nothing is repeated in them.
-    """
-    times, runs = (1, HANGING_AT_ONCE) if wanted.name == "hung" else (TIMES, SHAPE_RUNS)
-    arms = {digest(placed): placed for shape in known for placed in placed_together(shape)}
-    trials: dict[str, list[Trial]] = {name: [] for name in arms}
-    for _ in range(SHAPE_TURNS):
-        for name, program in list(arms.items()):
-            if time.monotonic() >= deadline:
-                return []
-            repeated = amplified(program, times)
-            trials[name] += bench.until(repeated, runs, lambda ended: count(ended, wanted) >= ENOUGH)
-            if count(trials[name], wanted) < ENOUGH:
-                continue
-            if repeated == program:
-                return trials[name]
-            alone = bench.until(program, ALONE_RUNS, lambda ended: count(ended, wanted) >= ENOUGH)
-            if count(alone, wanted) >= ENOUGH:
-                return alone
-            del arms[name]  # it failed for being repeated
-    return []
 
 
 def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:

@@ -1,0 +1,98 @@
+"""Which of some shapes fails: the fewest operations first, and of those the one that does so most often.
+
+A shape is run with its rounds repeated on fresh keys, which costs little; what is taken failed alone.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import groupby
+
+from attrs import define, field
+
+from kalam_props.hunt.amplify import amplified
+from kalam_props.hunt.families import Sighting
+from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial
+from kalam_props.hunt.measure import Bench, count
+from kalam_props.hunt.sharpen import AS_GOOD, placed_together
+from kalam_props.hunt.structure import size
+from kalam_props.programs.codec import digest
+from kalam_props.programs.model import Program
+
+TIMES = 4
+"""So often a shape is repeated in a run, each time on keys of its own: chances that cost next to nothing."""
+
+TURNS = 3
+RUNS = 2
+"""Runs of each shape in each turn: all are tried soon, and the rare ones again."""
+
+FINALISTS = 6
+ALONE_RUNS = 8
+"""Of the shapes with as many operations, so many that failed are run so often alone, and compared by that."""
+
+MORE_RUNS = 16
+"""As often again one that failed alone once."""
+
+ENOUGH = 2
+"""Failures after which a shape is taken: one may have been luck."""
+
+
+def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadline: float) -> list[Trial]:
+    """Trials of a shape that fails, at a place in a flush; of few operations, and often. None: none does.
+
+    Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
+    then the runs are side by side, and nothing is repeated in them.
+    """
+    repeated = wanted.name != "hung"
+    arms = {digest(placed): _Arm(placed) for shape in known for placed in placed_together(shape)}
+    by_size = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
+    for _ in range(TURNS):
+        for group in by_size:
+            for arm in group:
+                if time.monotonic() >= deadline:
+                    return []
+                if repeated:
+                    trials = bench.until(amplified(arm.program, TIMES), RUNS, _never)
+                else:
+                    trials = bench.until(arm.program, HANGING_AT_ONCE, _never)
+                    arm.alone += trials
+                arm.seen += count(trials, wanted)
+            winner = _best_alone(bench, group, wanted, run=repeated)
+            if winner is not None:
+                return winner.alone
+    return []
+
+
+def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, *, run: bool) -> _Arm | None:
+    """The one of a group that fails about as often alone as any, and is the plainest of those."""
+    likely = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
+    likely = likely[:FINALISTS]
+    if not likely:
+        return None
+    if run:
+        for arm in likely:
+            arm.alone += bench.until(arm.program, ALONE_RUNS, _never)
+    failed = {arm: count(arm.alone, wanted) for arm in likely}
+    best = max(likely, key=lambda arm: failed[arm])
+    if failed[best] == ENOUGH - 1:
+        best.alone += bench.until(best.program, MORE_RUNS, lambda trials: count(trials, wanted) > 0)
+        return best if count(best.alone, wanted) >= ENOUGH else None
+    if failed[best] < ENOUGH:
+        return None
+    return min(
+        (arm for arm in likely if failed[arm] >= AS_GOOD * failed[best]), key=lambda arm: size(arm.program)
+    )
+
+
+def _never(_: list[Trial]) -> bool:
+    """When all runs are wanted."""
+    return False
+
+
+@define(eq=False)
+class _Arm:
+    """A shape at a place in a flush: its failures so far, repeated or not, and its runs alone."""
+
+    program: Program
+    seen: int = 0
+    alone: list[Trial] = field(factory=list)

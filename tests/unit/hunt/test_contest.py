@@ -1,0 +1,69 @@
+"""Which shape shrinking begins with: of few operations, and of those the one that fails most often."""
+
+from __future__ import annotations
+
+from simulated import SimulatedLab, sighting
+
+from kalam_props.history.operations import AwaitFlush, Delete, Insert, Select
+from kalam_props.hunt.contest import shape_that_fails
+from kalam_props.hunt.structure import steps_of
+from kalam_props.programs.model import Program, Round, Step, TableDef
+
+ENDLESS = 1e9
+LOST = sighting("lost-row")
+
+
+def program(*rounds):
+    steps = tuple(Round({name: tuple(map(Step, lane)) for name, lane in r.items()}) for r in rounds)
+    return Program({"t": TableDef((("id", "BIGINT"), ("v", "TEXT")), "id", flush_rows=1)}, steps)
+
+
+INSERT, DELETE, WAIT, SCAN = Insert("t", ((1, "a"),)), Delete("t", 1), AwaitFlush("t"), Select("t")
+ALONE = program({"u0/1": (INSERT,)})
+RACE = program({"u0/1": (INSERT,), "u0/2": (DELETE,)})
+FLUSHED = program({"u0/1": (INSERT, WAIT, DELETE)})
+LONG = program({"u0/1": (INSERT, WAIT, DELETE, SCAN)})
+
+
+def has(what, kind):
+    return any(isinstance(step.op, kind) for step in steps_of(what))
+
+
+def contest(model, *known, deadline=ENDLESS, seed=1):
+    lab = SimulatedLab(lambda p: {"lost-row": model(p)}, seed)
+    return lab, shape_that_fails(lab, list(known), LOST, deadline)
+
+
+def test_of_two_with_as_many_operations_the_more_frequent_is_taken():
+    """A delete beside its insert at times meets the flush; one that waits for it always does."""
+    _, trials = contest(lambda p: 0.9 if has(p, AwaitFlush) else 0.3 * has(p, Delete), ALONE, RACE, FLUSHED)
+    assert trials[0].program == FLUSHED
+
+
+def test_of_two_that_fail_about_as_often_the_plainer_is_taken():
+    """No concurrency, where it makes no difference."""
+    taken = [
+        contest(lambda p: 0.9 * has(p, Delete), RACE, FLUSHED, seed=seed)[1][0].program for seed in range(20)
+    ]
+    assert taken.count(FLUSHED) >= 17
+
+
+def test_fewer_operations_come_before_frequency():
+    """What is smaller and fails clearly is where it begins; larger ones are not even run."""
+    lab, trials = contest(lambda p: 1.0 if has(p, Select) else 0.5, ALONE, LONG)
+    assert trials[0].program == ALONE
+    assert not any(has(p, Select) for p in lab.programs)
+
+
+def test_what_never_fails_is_given_up_after_three_turns():
+    """Two runs each."""
+    lab, trials = contest(lambda _: 0.0, ALONE, RACE, FLUSHED)
+    assert trials == []
+    runs = [str(p) for p in lab.programs]
+    assert all(runs.count(one) == 3 for one in runs)
+
+
+def test_nothing_is_run_after_the_deadline():
+    """Not even once."""
+    lab, trials = contest(lambda _: 1.0, ALONE, deadline=0.0)
+    assert (trials, lab.executions) == ([], 0)
