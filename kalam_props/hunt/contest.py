@@ -22,6 +22,9 @@ from kalam_props.programs.model import Program
 TIMES = 4
 """So often a shape is repeated in a run, each time on keys of its own: chances that cost next to nothing."""
 
+PLACES = (0.0, 0.5, 0.75, 1.0)
+"""In a flush; fewer than where a shape is placed when it has won."""
+
 TURNS = 3
 RUNS = 2
 """Runs of each shape in each turn: all are tried soon, and the rare ones again."""
@@ -44,10 +47,10 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     then the runs are side by side, and nothing is repeated in them.
     """
     repeated = wanted.name != "hung"
-    arms = {digest(placed): _Arm(placed) for shape in known for placed in placed_together(shape)}
-    by_size = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
+    arms = {digest(placed): _Arm(placed) for shape in known for placed in placed_together(shape, PLACES)}
+    groups = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
     for _ in range(TURNS):
-        for group in by_size:
+        for group in groups:
             for arm in group:
                 if time.monotonic() >= deadline:
                     return []

@@ -40,7 +40,9 @@ _Rounds: TypeAlias = tuple[Round, ...]
 
 
 def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[Program]:
-    """The core of a program in each shape, fewest operations first; places in a flush as they were.
+    """The core of a program in each shape, plainest first; places in a flush as they were.
+
+    With one row an insert come before those with two, and of each, those with fewer operations.
 
     Args:
         program: the one that failed.
@@ -49,15 +51,19 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
 
     """
     line = _line(program, core)
-    found = [
-        other
-        for some in _handfuls(line)
-        for rows in sorted({1, min(2, max(map(_rows, some)))})
-        for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
-        for other in _arranged(program, handful)
-        if misplaced(other) is None
-    ]
-    return sorted({digest(other): other for other in found}.values(), key=lambda other: other.operations)
+    found: dict[str, Program] = {}
+    for rows in (1, 2):
+        known = [
+            shape
+            for some in _handfuls(line)
+            if rows <= max(map(_rows, some)) or rows == 1
+            for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
+            for shape in _arranged(program, handful)
+            if misplaced(shape) is None
+        ]
+        known.sort(key=lambda shape: shape.operations)
+        found |= {name: shape for shape in known if (name := digest(shape)) not in found}
+    return list(found.values())
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -76,25 +82,28 @@ def _line(program: Program, core: Sequence[Place]) -> _Line:
 
 
 def _handfuls(line: _Line) -> Iterator[_Line]:
-    """Its writes, for the reads after every program may show it as well; all of it; an insert and a read."""
+    """Its writes, for the reads after every program may show it as well; all of it.
+
+    Of more steps than a handful, the last insert; that and the last read.
+    """
     writes = tuple(placed for placed in line if not isinstance(placed[1].op, _READS))
-    shows = tuple(placed for placed in line if isinstance(placed[1].op, _READS))
-    inserts = tuple(placed for placed in writes if isinstance(placed[1].op, Insert))
     handfuls = [writes, line]
-    if inserts and shows:
-        handfuls += [inserts[-1:], (inserts[-1], shows[-1])]
+    if len(line) > MOST_STEPS:
+        inserts = [placed for placed in writes if isinstance(placed[1].op, Insert)]
+        reads = [placed for placed in line if isinstance(placed[1].op, _READS)]
+        handfuls += [tuple(inserts[-1:]), (*inserts[-1:], *reads[-1:])]
     yield from (some for some in handfuls if 0 < len(some) <= MOST_STEPS)
 
 
 def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
-    """The line; after an insert of another key than its first insert has; after one of another user.
+    """The line; if it writes one row only, also after an insert of another key, or of another user.
 
     A flush that the one row is not in needs something else to do; and a row that another user's read shows
     is seen by that user only if something is there to read.
     """
     yield line
     session, first = line[0]
-    if not isinstance(first.op, Insert) or len(line) == MOST_STEPS:
+    if not isinstance(first.op, Insert) or any(not isinstance(step.op, _READS) for _, step in line[1:]):
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
@@ -148,13 +157,12 @@ def _awaiting(line: _Line) -> Iterator[_Rounds]:
 
 
 def _with_commands(line: _Line, op: Operation) -> Iterator[_Rounds]:
-    """A flush after all steps, before the last, both; and beside the last."""
+    """A flush after all steps, before the last, and both; what follows one can be placed in it."""
     flush = ((line[0][0], Step(op)),)
     yield _in_turn((*line, *flush))
     if len(line) > 1:
         yield _in_turn((*line[:-1], *flush, *line[-1:]))
         yield _in_turn((*line[:-1], *flush, *line[-1:], *flush))
-        yield (*_in_turn(line[:-1]), _race(flush, line[-1:]))
 
 
 def _in_turn(line: _Line) -> _Rounds:

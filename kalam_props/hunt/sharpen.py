@@ -8,7 +8,7 @@ Koren and Somekh 2013): each is run a few times, the best third of them twice as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count as count_from
 
 from attrs import evolve
@@ -57,7 +57,7 @@ def placements(program: Program) -> list[Program]:
     """
     plain = _without_release_points(program)
     raced = _beside_its_flush(plain)
-    found = [plain, *_in_flushes(raced)]
+    found = [plain, *_in_flushes(raced, FRACTIONS)]
     meeting = _all_meeting(raced)
     if 1 < len(meeting) <= ONE_BY_ONE:
         found += [
@@ -73,10 +73,10 @@ def placements(program: Program) -> list[Program]:
     return [*{key: other for other in found if (key := digest(other)) != own}.values(), program]
 
 
-def placed_together(program: Program) -> list[Program]:
+def placed_together(program: Program, fractions: Sequence[float] = FRACTIONS) -> list[Program]:
     """The program as it is, without release points, and with all that can meet a flush at places of it."""
     plain = _without_release_points(program)
-    found = (program, plain, *_in_flushes(_beside_its_flush(plain)))
+    found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions))
     return list({digest(other): other for other in found}.values())
 
 
@@ -141,11 +141,11 @@ def _beside_its_flush(program: Program) -> Program:
     return program.with_rounds(tuple(rounds))
 
 
-def _in_flushes(raced: Program) -> Iterator[Program]:
+def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]:
     """All that can meet a flush at one place of it, for each place."""
     meeting = _all_meeting(raced)
     if meeting:
-        for fraction in FRACTIONS:
+        for fraction in fractions:
             yield with_release(raced, meeting, Release("flush", fraction=fraction))
 
 
