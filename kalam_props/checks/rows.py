@@ -6,6 +6,7 @@ answered instead, and what other reads of the row show, say what to call it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
@@ -21,7 +22,7 @@ from kalam_props.checks.parts import Change, Look, Part, Put, Remove, Scan, Sequ
 from kalam_props.checks.witness import minimise
 from kalam_props.checks.world import World
 from kalam_props.checks.writes import Writes
-from kalam_props.history.operations import Increment
+from kalam_props.history.operations import Increment, Update
 
 _PER_CELL = 40
 """Operations of one cell that are accused at most: the first tells what, the last whether it is for good."""
@@ -31,8 +32,11 @@ _MANY = 6
 """Writes that a witness lists at most where all of them belong to it."""
 
 
+_MOST_VERSIONS = 200
+"""Contents of a row that are tried; increments alone can make endlessly many."""
+
 _LOST_AT_MOST = 6
-"""Increments that are left out, in all combinations, to see whether their loss explains a value."""
+"""Changes that are left out, in all combinations, to see whether their loss explains a value."""
 
 
 @frozen(eq=False)
@@ -169,17 +173,25 @@ def _legal_versions(world: World, cell: int, calls: list[Call], accused: Call) -
 
 
 def _versions(calls: Iterable[Call]) -> list[int]:
-    """Every content that some order of the writes can give the cell."""
+    """Contents that some order of the writes can give the cell: those of few changes, and those of all.
+
+    Not every one where there are many: each change may come at any time, and what is asked is what was shown.
+    """
     parts = [part for call in calls for part in _parts(call)]
-    found = {version for part in parts if isinstance(part, Put) for _, version in part.pairs}
+    puts = [version for part in parts if isinstance(part, Put) for _, version in part.pairs]
     changes = [part.change for part in parts if isinstance(part, Change)]
-    edge = list(found)
-    while edge and len(found) < 200:
-        version = edge.pop()
+    found = dict.fromkeys(puts)
+    for version in puts:
+        for change in changes:
+            version = change(version)  # noqa: PLW2901 - one after the other, as they were invoked
+            found[version] = None
+    edge = deque(found)
+    while edge and len(found) < _MOST_VERSIONS:
+        version = edge.popleft()
         for change in changes:
             new = change(version)
             if new not in found:
-                found.add(new)
+                found[new] = None
                 edge.append(new)
     return sorted(found)
 
@@ -357,7 +369,7 @@ def _name_of_wrong_value(
     evidence: Evidence, cell: int, one: _Accused, bad: set[int]
 ) -> tuple[str, list[Act], str]:
     if not _was_ever_there(evidence.world, one):
-        lost = _lost_increments(evidence, one)
+        lost = _lost_changes(evidence, one)
         if lost:
             return "lost-update", lost, "no order of its writes gives the row these values, but all others do"
         written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
@@ -384,14 +396,14 @@ def _name_of_wrong_value(
     return "lost-update", [], "that is an older version, and no later read shows a right one"
 
 
-def _lost_increments(evidence: Evidence, one: _Accused) -> list[Act]:
-    """The fewest increments that were acknowledged, and without which the row is as it was shown."""
+def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
+    """The fewest changes that were acknowledged, and without which the row is as it was shown."""
     done = [
         call
         for call in one.before
         if call.end is not None
         and call.end < one.call.start
-        and isinstance(evidence.acts[call.i].op, Increment)
+        and isinstance(evidence.acts[call.i].op, (Increment, Update))
         and evidence.acts[call.i].outcome == "ok"
     ][-_LOST_AT_MOST:]
     for number in range(1, len(done) + 1):

@@ -15,8 +15,10 @@ from kalam_props.history.operations import (
     Get,
     Increment,
     Insert,
+    Kill,
     Operation,
     Recreate,
+    Restart,
     Txn,
     Update,
 )
@@ -86,5 +88,5 @@ def _keys(program: Program) -> list[int] | None:
 
 
 def _once_only(program: Program) -> bool:
-    """Whether something in the program cannot be done a second time."""
-    return any(isinstance(step.op, Recreate) for step in steps_of(program))
+    """Whether something in the program cannot be done a second time, or takes as long as all the rest."""
+    return any(isinstance(step.op, (Recreate, Kill, Restart)) for step in steps_of(program))

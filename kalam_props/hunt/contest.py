@@ -46,35 +46,33 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
     then the runs are side by side, and nothing is repeated in them.
     """
-    repeated = wanted.name != "hung"
+    times, runs = (1, HANGING_AT_ONCE) if wanted.name == "hung" else (TIMES, RUNS)
     arms = {digest(placed): _Arm(placed) for shape in known for placed in placed_together(shape, PLACES)}
     groups = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
     for _ in range(TURNS):
         for group in groups:
             for arm in group:
                 if time.monotonic() >= deadline:
-                    return []
-                if repeated:
-                    trials = bench.until(amplified(arm.program, TIMES), RUNS, _never)
-                else:
-                    trials = bench.until(arm.program, HANGING_AT_ONCE, _never)
-                    arm.alone += trials
-                arm.seen += count(trials, wanted)
-            winner = _best_alone(bench, group, wanted, run=repeated)
+                    break
+                arm.run(bench, times, runs, wanted)
+                if times == 1 and arm.seen >= ENOUGH:
+                    return arm.alone
+            winner = _best_alone(bench, group, wanted)
             if winner is not None:
                 return winner.alone
+            if time.monotonic() >= deadline:
+                return []
     return []
 
 
-def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, *, run: bool) -> _Arm | None:
+def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting) -> _Arm | None:
     """The one of a group that fails about as often alone as any, and is the plainest of those."""
     likely = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
     likely = likely[:FINALISTS]
     if not likely:
         return None
-    if run:
-        for arm in likely:
-            arm.alone += bench.until(arm.program, ALONE_RUNS, _never)
+    for arm in likely:
+        arm.alone += bench.until(arm.program, ALONE_RUNS - len(arm.alone), _never)
     failed = {arm: count(arm.alone, wanted) for arm in likely}
     best = max(likely, key=lambda arm: failed[arm])
     if failed[best] == ENOUGH - 1:
@@ -99,3 +97,11 @@ class _Arm:
     program: Program
     seen: int = 0
     alone: list[Trial] = field(factory=list)
+
+    def run(self, bench: Bench, times: int, runs: int, wanted: Sighting) -> None:
+        """Run it, repeated where that can be done."""
+        repeated = amplified(self.program, times)
+        trials = bench.until(repeated, runs, _never)
+        self.seen += count(trials, wanted)
+        if repeated == self.program:
+            self.alone += trials

@@ -23,11 +23,12 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
     closing_reads_needed = any(i not in steps for i in anomaly.witness)
     last = len(program.rounds) if closing_reads_needed else max(place[0] for place in witness)
     before = {place for place in places(program) if place[0] <= last}
-    tables = {place for place in places(program) if isinstance(operation_at(program, place), Recreate)}
+    ends = (Recreate, Kill, Restart)
+    always = {place for place in before if isinstance(operation_at(program, place), ends)}
     flushes = {place for place in before if isinstance(operation_at(program, place), (Flush, AwaitFlush))}
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
     for kept in (witness, witness | flushes, witness | flushes | racing, before):
-        yield keep(program, kept | tables)
+        yield keep(program, kept | always)
 
 
 def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
@@ -43,9 +44,11 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
         return []
     everything = places(program)
     needed = set(witness)
+    began = {place: i for i, place in steps.items()}
     for place in witness:
-        earlier = [p for p in everything if p[0] <= place[0] and p != place and _makes(program, p, place)]
-        needed.update(earlier[-1:])
+        inserts = [p for p in everything if p != place and _makes(program, p, place)]
+        earlier = [p for p in inserts if began.get(p, 0) < began[place]]
+        needed.update(sorted(earlier, key=lambda p: began.get(p, 0))[-1:] or inserts[:1])
     needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
     at, session, index = min(witness)
     after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]
@@ -58,7 +61,7 @@ def _makes(program: Program, place: Place, later: Place) -> bool:
     """Whether a step inserts the row that another one names."""
     op, other = operation_at(program, place), operation_at(program, later)
     table = getattr(other, "table", None)
-    if not isinstance(op, Insert) or op.table != table or (place[0] == later[0] and place[1] != later[1]):
+    if not isinstance(op, Insert) or op.table != table:
         return False
     definition = program.tables[op.table]
     if definition.type == "user" and user_of(place[1]) != user_of(later[1]):

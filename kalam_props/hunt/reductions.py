@@ -7,7 +7,7 @@ None knows whether a candidate still fails; the shrinker asks. A pass that a rac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TypeAlias
 
 from attrs import evolve
@@ -25,6 +25,9 @@ from kalam_props.hunt.structure import (
     without,
 )
 from kalam_props.programs.model import Program, Round, Session, user_of
+
+FEW_ROWS = 4
+"""Rows of an insert of which each is tried to be left out; of more, only those at the end."""
 
 Reduction: TypeAlias = Callable[[Program], Iterator[Program]]
 
@@ -122,14 +125,31 @@ def merge_sessions(program: Program) -> Iterator[Program]:
 
 
 def smaller_batches(program: Program) -> Iterator[Program]:
-    """Each insert with one row, with the boundary's rows, with half of its rows, with one row less."""
+    """Each insert with one row, with the boundary's rows, with half of its rows, without one of few rows."""
     for place in places(program):
         op = operation_at(program, place)
         if isinstance(op, Insert) and len(op.rows) > 1:
             boundary = program.tables[op.table].flush_rows or 1
             sizes = {1, boundary - 1, boundary, len(op.rows) // 2, len(op.rows) - 1}
-            for size in sorted(size for size in sizes if 0 < size < len(op.rows)):
-                yield with_operation(program, place, evolve(op, rows=op.rows[:size], statements=None))
+            fewer = [op.rows[:size] for size in sorted(sizes) if 0 < size < len(op.rows)]
+            if len(op.rows) <= FEW_ROWS:
+                fewer += [op.rows[:at] + op.rows[at + 1 :] for at in range(len(op.rows) - 1)]
+            for rows in fewer:
+                yield with_operation(program, place, evolve(op, rows=rows, statements=None))
+
+
+def merge_inserts(program: Program) -> Iterator[Program]:
+    """Two inserts of one session that follow each other as one of all their rows."""
+    everything = places(program)
+    for first, second in pairwise(everything):
+        one, other = operation_at(program, first), operation_at(program, second)
+        if (
+            isinstance(one, Insert)
+            and isinstance(other, Insert)
+            and (first[1], one.table) == (second[1], other.table)
+        ):
+            both = evolve(one, rows=one.rows + other.rows, statements=None)
+            yield without(with_operation(program, first, both), {second})
 
 
 def less_to_flush(program: Program) -> Iterator[Program]:
@@ -174,6 +194,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     plainer.lower_boundary,
     smaller_batches,
     less_to_flush,
+    merge_inserts,
     take_out_of_race,
     move_out_of_race,
     merge_sessions,

@@ -25,7 +25,7 @@ from kalam_props.history.operations import (
     Restart,
     Select,
 )
-from kalam_props.hunt.structure import Place, operation_at, places, step_at
+from kalam_props.hunt.structure import Place, operation_at, places, size, step_at
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
 from kalam_props.programs.tables import misplaced
@@ -42,7 +42,7 @@ _Rounds: TypeAlias = tuple[Round, ...]
 def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[Program]:
     """The core of a program in each shape, plainest first; places in a flush as they were.
 
-    With one row an insert come before those with two, and of each, those with fewer operations.
+    Those with fewer operations come first, then those with fewer rows.
 
     Args:
         program: the one that failed.
@@ -50,20 +50,16 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         key: of the row that matters, where one is known.
 
     """
-    line = _line(program, core)
-    found: dict[str, Program] = {}
-    for rows in (1, 2):
-        known = [
-            shape
-            for some in _handfuls(line)
-            if rows <= max(map(_rows, some)) or rows == 1
-            for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
-            for shape in _arranged(program, handful)
-            if misplaced(shape) is None
-        ]
-        known.sort(key=lambda shape: shape.operations)
-        found |= {name: shape for shape in known if (name := digest(shape)) not in found}
-    return list(found.values())
+    known = [
+        shape
+        for some in _handfuls(_line(program, core))
+        for rows in ((1, 2) if _is_one_batch(some) else (1,))
+        for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
+        for shape in _arranged(program, handful)
+        if misplaced(shape) is None
+    ]
+    known.sort(key=lambda shape: size(shape)[:2])
+    return list({digest(shape): shape for shape in known}.values())
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -206,6 +202,12 @@ def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
         return evolve(step, op=evolve(step.op, rows=tuple(rows), statements=None))
 
     return tuple((session, cut(step)) for session, step in line)
+
+
+def _is_one_batch(line: _Line) -> bool:
+    """Whether of more than one row it writes only one insert: that there are several may be what matters."""
+    writes = [placed for placed in line if not isinstance(placed[1].op, _READS)]
+    return len(writes) == 1 and _rows(writes[0]) > 1
 
 
 def _rows(placed: tuple[Session, Step]) -> int:

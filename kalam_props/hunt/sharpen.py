@@ -8,7 +8,7 @@ Koren and Somekh 2013): each is run a few times, the best third of them twice as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count as count_from
 
 from attrs import evolve
@@ -29,6 +29,7 @@ from kalam_props.hunt.structure import (
 )
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, user_of
+from kalam_props.programs.tables import misplaced
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
@@ -70,14 +71,19 @@ def placements(program: Program) -> list[Program]:
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
     own = digest(program)
-    return [*{key: other for other in found if (key := digest(other)) != own}.values(), program]
+    return [*(other for key, other in _whole(found).items() if key != own), program]
 
 
 def placed_together(program: Program, fractions: Sequence[float] = FRACTIONS) -> list[Program]:
     """The program as it is, without release points, and with all that can meet a flush at places of it."""
     plain = _without_release_points(program)
     found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions))
-    return list({digest(other): other for other in found}.values())
+    return list(_whole(found).values())
+
+
+def _whole(found: Iterable[Program]) -> dict[str, Program]:
+    """By their digests, without those in which something is done to a table that is not there then."""
+    return {digest(other): other for other in found if misplaced(other) is None}
 
 
 def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float) -> list[Trial]:

@@ -16,7 +16,6 @@ from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
 from kalam_props.measure import records
 from kalam_props.measure.records import Attempt
-from kalam_props.measure.shape import same_up_to_names
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machines import MACHINES
 from kalam_props.reference import FAULTS
@@ -170,8 +169,7 @@ def _attempt(
         named_right=finding.anomaly.name in yardstick.names,
         program=finding.program,
         operations=finding.program.operations,
-        minimal=finding.program.operations < yardstick.operations
-        or any(same_up_to_names(finding.program, minimum) for minimum in yardstick.minima),
+        minimal=finding.program.operations < yardstick.operations or yardstick.has(finding.program),
         shrink_s=finding.shrinking.seconds,
         reproduced=finding.reproduced,
         error=ended_early,

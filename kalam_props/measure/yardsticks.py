@@ -29,6 +29,8 @@ from kalam_props.history.operations import (
     Subscribe,
     Update,
 )
+from kalam_props.hunt.structure import in_turns
+from kalam_props.measure.shape import same_up_to_names
 from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 
@@ -58,6 +60,14 @@ class Yardstick:
     @property
     def operations(self) -> int:
         return min(program.operations for program in self.minima)
+
+    def has(self, program: Program) -> bool:
+        """Whether a program is one of these up to names, or one of these without its concurrency."""
+        return any(
+            same_up_to_names(program, known)
+            for minimum in self.minima
+            for known in (minimum, *in_turns(minimum))
+        )
 
 
 def _program(flush_rows: int | None, *rounds: _Lanes) -> Program:

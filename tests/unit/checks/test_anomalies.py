@@ -335,6 +335,17 @@ VIOLATED = {
         ("lost-update",),
         (3, 4, 9),
     ),
+    "lost update: one of a text, while increments after it were counted": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-3 update 1=b     -> ok 1
+        u0/1 4-5 increment 1    -> ok 1
+        u0/1 6-7 increment 1    -> ok 1
+        u0/1 8-9 select         -> 1=a:2
+        """,
+        ("lost-update",),
+        (1, 3, 9),
+    ),
     "resurrected row: after a transaction that deleted it, as a count in between shows": (
         """
         u0/1 0-1 insert 1=a 2=b       -> ok 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import AwaitFlush, Delete, Insert, Select
+from kalam_props.history.operations import AwaitFlush, Delete, Insert, Kill, Select
 from kalam_props.hunt.contest import shape_that_fails
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Program, Round, Step, TableDef
@@ -66,6 +66,22 @@ def test_what_never_fails_is_given_up_after_three_turns():
     assert trials == []
     runs = [str(p) for p in lab.programs]
     assert all(runs.count(one) == 3 for one in runs)
+
+
+def test_what_was_seen_to_fail_until_the_deadline_is_taken(monkeypatch):
+    """Time ended among the shapes of one size: the best of those that were run."""
+    clock = iter([0.0, 2.0])  # the second shape is not run any more
+    monkeypatch.setattr("kalam_props.hunt.contest.time.monotonic", lambda: next(clock, 2.0))
+    _, trials = contest(lambda _: 1.0, RACE, FLUSHED, deadline=1.0)
+    assert trials[0].program == RACE
+
+
+def test_a_kill_is_not_repeated_in_a_run():
+    """It takes as long as all the rest; its runs are those alone."""
+    killed = program({"u0/1": (INSERT, Kill())})
+    lab, trials = contest(lambda _: 1.0, killed)
+    assert trials[0].program == killed
+    assert all(number(p, Kill) == 1 for p in lab.programs)
 
 
 def test_nothing_is_run_after_the_deadline():

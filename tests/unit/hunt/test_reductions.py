@@ -244,6 +244,28 @@ def test_batches_go_to_one_row_and_to_the_boundary():
     assert sizes == [1, 3, 4, 5]
 
 
+def test_each_row_of_a_small_batch_is_tried_to_be_left_out():
+    """One of them may be the key that makes the server refuse it."""
+    batch = Program(
+        {"t": TABLE}, (Round({"u0/1": (Step(Insert("t", ((1, "a", 0), (2, "b", 0), (3, "c", 0)))),)}),)
+    )
+    kept = [
+        [row[0] for row in c.rounds[0].lanes["u0/1"][0].op.rows]
+        for c in candidates(reductions.smaller_batches, batch)
+    ]
+    assert {(1, 3), (2, 3), (1, 2), (1,)} <= set(map(tuple, kept))
+
+
+def test_inserts_of_one_session_become_one_of_all_their_rows():
+    """Those that follow each other, of the same table."""
+    one, other = Insert("t", ((1, "a", 0),)), Insert("t", ((2, "b", 0), (3, "c", 0)))
+    in_turn = Program({"t": TABLE}, (Round({"u0/1": (Step(one),)}), Round({"u0/1": (Step(other),)})))
+    (merged,) = candidates(reductions.merge_inserts, in_turn)
+    assert merged.rounds == (Round({"u0/1": (Step(Insert("t", one.rows + other.rows)),)}),)
+    beside = Program({"t": TABLE}, (Round({"u0/1": (Step(one),), "u0/2": (Step(other),)}),))
+    assert not list(reductions.merge_inserts(beside))
+
+
 def test_the_boundary_goes_down_with_the_batches_that_reach_it():
     """A failure at the boundary stays at the boundary when that is lower."""
     found = [

@@ -52,13 +52,15 @@ def operations(whole, kept):
 
 
 def test_the_insert_of_a_row_that_the_witness_names_is_part_of_the_core(tmp_path):
-    """The last one before; not that of another key or user, nor one that runs beside."""
+    """The last one that began before; not that of another key or user, nor one that began later."""
     whole = program(
         {"0/1": (insert(1), insert(2, 3))},
         {"1/1": (insert(2),)},
         {"0/1": (UPDATE,), "0/2": (insert(2),)},
     )
     assert operations(whole, core_of(whole, tmp_path, 3)) == [insert(2, 3), UPDATE]
+    beside = program({"0/2": (insert(1), insert(2, 3)), "0/1": (UPDATE,)})
+    assert operations(beside, core_of(beside, tmp_path, 2)) == [insert(2, 3), UPDATE]
 
 
 def test_flushes_and_waits_are_no_part_of_the_core(tmp_path):

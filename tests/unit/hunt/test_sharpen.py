@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import AwaitFlush, Count, Flush, Insert, Select
-from kalam_props.hunt.sharpen import FIRST_RUNS, FRACTIONS, placements, sharpen
+from kalam_props.history.operations import AwaitFlush, Count, Flush, Insert, Recreate, Select
+from kalam_props.hunt.sharpen import FIRST_RUNS, FRACTIONS, placed_together, placements, sharpen
 from kalam_props.hunt.structure import map_steps, steps_of
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
+from kalam_props.programs.tables import misplaced
 
 COLUMNS = (("id", "BIGINT"), ("v", "TEXT"))
 NEVER = float("inf")
@@ -51,6 +52,20 @@ def test_what_can_meet_a_flush_is_placed_inside_of_it():
     assert releases(plain) == [None, None, None]
     assert [scan_at(other) for other in placed] == [at(fraction) for fraction in FRACTIONS]
     assert last == own
+
+
+def test_what_is_done_to_a_table_that_is_made_again_stays_before_or_after_that():
+    """Rounds of one session are put together, but not across a table that takes the place of another."""
+    again = Program(
+        {"t": TableDef(COLUMNS, "id"), "t_2": TableDef(COLUMNS, "id", name="t")},
+        (
+            Round({"u0/1": (insert(1),)}),
+            Round({"u0/1": (Step(Recreate("t_2")),)}),
+            Round({"u0/1": (Step(Select("t_2"), at(0.5)),)}),
+        ),
+    )
+    assert misplaced(again) is None
+    assert [one for one in (*placements(again), *placed_together(again)) if misplaced(one)] == []
 
 
 def lanes(one):

@@ -6,7 +6,7 @@ import pytest
 
 from kalam_props.checks.profiles import MOST_TELLING_FIRST
 from kalam_props.history.operations import Flush
-from kalam_props.hunt.structure import steps_of
+from kalam_props.hunt.structure import in_turns, steps_of
 from kalam_props.measure.shape import shape
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.codec import from_json, to_json
@@ -40,3 +40,12 @@ def test_minima_of_one_kind_of_flush_are_programs_of_one_size(fault):
     assert min(program.operations for program in minima) == YARDSTICKS[fault].operations
     assert [from_json(to_json(program)) for program in minima] == list(minima)
     assert len({shape(program) for program in minima}) == len(minima)
+
+
+def test_a_minimum_without_its_concurrency_is_one():
+    """Who reproduces a race with nothing side by side has done no worse; with another operation, worse."""
+    yardstick = YARDSTICKS["shared-identity"]
+    race = yardstick.minima[0]
+    assert yardstick.has(race)
+    assert all(map(yardstick.has, in_turns(race)))
+    assert not yardstick.has(YARDSTICKS["tombstone-dropped"].minima[0])
