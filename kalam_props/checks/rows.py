@@ -371,7 +371,9 @@ def _name_of_wrong_value(
     if not _was_ever_there(evidence.world, one):
         lost = _lost_changes(evidence, one)
         if lost:
-            return "lost-update", lost, "no order of its writes gives the row these values, but all others do"
+            without = words.some(f"#{act.i}" for act in lost)
+            why = f"no order of its writes gives the row these values, but one of those without {without}"
+            return "lost-update", lost, why
         written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
         return "corrupt-row", written[-_MANY:], "no order of its writes gives the row these values"
     act = one.act

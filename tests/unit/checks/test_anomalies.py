@@ -344,7 +344,7 @@ VIOLATED = {
         u0/1 8-9 select         -> 1=a:2
         """,
         ("lost-update",),
-        (1, 3, 9),
+        (3, 9),
     ),
     "resurrected row: after a transaction that deleted it, as a count in between shows": (
         """
