@@ -21,7 +21,8 @@ from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
 SHAPES_SHARE = 0.3
-"""Of the seconds for shrinking, those that shapes may take."""
+HANGING_SHARE = 0.7
+"""Of the seconds for shrinking, those that shapes may take; and where a failure is to wait for nothing."""
 
 GUESS_RUNS = 36
 """Runs of a guess at the most, at all places in a flush together, before it is given up."""
@@ -42,7 +43,8 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
         for shape in shapes(found.program, core(found.program, history, anomaly), anomaly.key)
         if shape.operations < found.program.operations
     ]
-    shapes_until = time.monotonic() + SHAPES_SHARE * (deadline - time.monotonic())
+    share = HANGING_SHARE if wanted.name == "hung" else SHAPES_SHARE
+    shapes_until = time.monotonic() + share * (deadline - time.monotonic())
     trials = shape_that_fails(bench, known, wanted, shapes_until)
     if trials:
         best = best_of(trials, wanted)

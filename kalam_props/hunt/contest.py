@@ -44,9 +44,10 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     """Trials of a shape that fails, at a place in a flush; of few operations, and often. None: none does.
 
     Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
-    then the runs are side by side, and nothing is repeated in them.
+    then the runs are side by side, nothing is repeated in them, and the first that fails clearly is taken.
     """
-    times, runs = (1, HANGING_AT_ONCE) if wanted.name == "hung" else (TIMES, RUNS)
+    hangs = wanted.name == "hung"
+    times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
     arms = {digest(placed): _Arm(placed) for shape in known for placed in placed_together(shape, PLACES)}
     groups = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
     for _ in range(TURNS):
@@ -55,9 +56,9 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
                 if time.monotonic() >= deadline:
                     break
                 arm.run(bench, times, runs, wanted)
-                if times == 1 and arm.seen >= ENOUGH:
+                if hangs and arm.seen >= ENOUGH:
                     return arm.alone
-            winner = _best_alone(bench, group, wanted)
+            winner = None if hangs else _best_alone(bench, group, wanted)
             if winner is not None:
                 return winner.alone
             if time.monotonic() >= deadline:
