@@ -1,7 +1,8 @@
 """How soon a race is found with the gate, without it, and by the fixed scenario in a loop, side by side.
 
-    python benchmarks/gate_detection.py [--fault NAME]... [--window 1ms] [--seeds 5] [--limit 120]
-        [--times 30] [--machine NAME]... [--steps 1] [--driver process] [--shrink 0] [--scenario 0]
+    python benchmarks/gate_detection.py [--fault NAME]... [--window 1ms] [--seeds 5] [--first-seed 1]
+        [--limit 120] [--times 30] [--machine NAME]... [--steps 1] [--driver process] [--shrink 0]
+        [--scenario 0]
 
 For each race fault, with a window that the server reports as it really was: programs and seconds until a hunt
 first finds it, for each seed and as the median of all. A search ends after `--limit` seconds; one without the
@@ -15,7 +16,8 @@ faults, and the number of programs can't get any smaller than that.
 
 With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
 times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
-fixed scenario of five users who insert 150 rows each is repeated for so long, without the gate.
+fixed scenario of five users who insert 150 rows each is then repeated for so long, without the gate and with
+all the faults on at once.
 """
 
 from __future__ import annotations
@@ -130,8 +132,8 @@ def search(setting: Setting, seed: int, *, gate: bool, programs: int | None) -> 
     return found
 
 
-def searches(setting: Setting, seeds: int, *, gate: bool, programs: int | None) -> list[Search]:
-    found = [search(setting, seed, gate=gate, programs=programs) for seed in range(1, seeds + 1)]
+def searches(setting: Setting, seeds: range, *, gate: bool, programs: int | None) -> list[Search]:
+    found = [search(setting, seed, gate=gate, programs=programs) for seed in seeds]
     print(
         f"  {'gate   ' if gate else 'no gate'}   programs {told(found, lambda s: s.programs)}; "
         f"seconds {told(found, lambda s: s.seconds)}; windows: {', '.join(s.window for s in found)}",
@@ -150,7 +152,7 @@ def mark(found: Sequence[Search]) -> str:
     return ">" if sum(search.finding is None for search in found) > len(found) // 2 else ""
 
 
-def compare(setting: Setting, seeds: int, times: float) -> None:
+def compare(setting: Setting, seeds: range, times: float) -> None:
     with_gate = searches(setting, seeds, gate=True, programs=None)
     needed = statistics.median(search.programs for search in with_gate)
     most = None if mark(with_gate) else round(times * needed)
@@ -179,17 +181,18 @@ def reproduction(setting: Setting, shrink_s: float) -> str:
     )
 
 
-def scenario_loop(setting: Setting, limit: float) -> str:
+def scenario_loop(faults: tuple[str, ...], driver: str, limit: float) -> str:
     """What a user does today: five users insert 150 rows each, over and over."""
     with tempfile.TemporaryDirectory() as folder:
-        options = TargetOptions(faults=(setting.fault,), gate=False, driver=setting.driver)
+        options = TargetOptions(faults=faults, gate=False, driver=driver)
         with open_run(options, Path(folder)) as workspace:
             began, runs = time.monotonic(), 0
             while time.monotonic() - began < limit:
                 runs += 1
                 result = run(Scenario(), workspace, Path(folder) / "history.jsonl", lambda _: None)
                 if not result.passed:
-                    return f"found in run {runs}, {time.monotonic() - began:.0f} s"
+                    names = ", ".join(sorted({anomaly.name for anomaly in result.verdict.anomalies}))
+                    return f"{names or 'failed'} in run {runs}, {time.monotonic() - began:.0f} s"
             return f"not found in {runs} runs, {time.monotonic() - began:.0f} s"
 
 
@@ -198,6 +201,7 @@ def main() -> None:
     parser.add_argument("--fault", action="append", choices=FAULTS_OF_RACES)
     parser.add_argument("--window", default="1ms")
     parser.add_argument("--seeds", type=int, default=5, help="0: without the searches")
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=120.0, help="seconds for one search")
     parser.add_argument("--times", type=float, default=30.0, help="programs without the gate, at the most")
     parser.add_argument("--machine", action="append", choices=list(MACHINES))
@@ -206,17 +210,19 @@ def main() -> None:
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds; 0: without reproduction rates")
     parser.add_argument("--scenario", type=float, default=0.0, help="seconds; 0: without the scenario")
     chosen = parser.parse_args()
-    for name in chosen.fault or FAULTS_OF_RACES:
-        fault = f"{name}:window={chosen.window}"
+    faults = tuple(f"{name}:window={chosen.window}" for name in chosen.fault or FAULTS_OF_RACES)
+    seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
+    for fault in faults:
         machines = tuple(chosen.machine or ("meetings",))
         setting = Setting(fault, machines, chosen.driver, chosen.limit, chosen.steps)
-        print(fault, flush=True)
-        if chosen.seeds:
-            compare(setting, chosen.seeds, chosen.times)
+        if seeds or chosen.shrink:
+            print(fault, flush=True)
+        if seeds:
+            compare(setting, seeds, chosen.times)
         if chosen.shrink:
             print(f"  again     {reproduction(setting, chosen.shrink)}", flush=True)
-        if chosen.scenario:
-            print(f"  scenario  {scenario_loop(setting, chosen.scenario)}", flush=True)
+    if chosen.scenario:
+        print(f"scenario  {scenario_loop(faults, chosen.driver, chosen.scenario)}", flush=True)
 
 
 if __name__ == "__main__":
