@@ -35,8 +35,8 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
     """The steps that matter, in order: those of the witness, and what makes them possible.
 
     That is, of the rows that they name, the insert before them; a table that is created again; and the first
-    restart or kill after the first of them. Flushes and waits are left out: `shapes` puts them where they
-    matter.
+    restart and the first kill after the first of them. Flushes and waits are left out: `shapes` puts them
+    where they matter.
     """
     steps = _steps(program, history)
     witness = {steps[i] for i in anomaly.witness if i in steps}
@@ -48,17 +48,19 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
     for place in witness:
         inserts = [p for p in everything if p != place and _makes(program, p, place)]
         earlier = [p for p in inserts if began.get(p, 0) < began[place]]
-        needed.update(sorted(earlier, key=lambda p: began.get(p, 0))[-1:] or inserts[:1])
+        anyway = [] if isinstance(operation_at(program, place), Insert) else inserts[:1]
+        needed.update(sorted(earlier, key=lambda p: began.get(p, 0))[-1:] or anyway)
     needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
     at, session, index = min(witness)
     after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]
-    needed.update([p for p in after if isinstance(operation_at(program, p), (Kill, Restart))][:1])
+    for end in (Kill, Restart):
+        needed.update([p for p in after if isinstance(operation_at(program, p), end)][:1])
     waits = (Flush, AwaitFlush, Pause)
     return [p for p in everything if p in needed and not isinstance(operation_at(program, p), waits)]
 
 
 def _makes(program: Program, place: Place, later: Place) -> bool:
-    """Whether a step inserts the row that another one names."""
+    """Whether a step inserts the row that another one names, or inserts as well."""
     op, other = operation_at(program, place), operation_at(program, later)
     table = getattr(other, "table", None)
     if not isinstance(op, Insert) or op.table != table:
@@ -66,7 +68,10 @@ def _makes(program: Program, place: Place, later: Place) -> bool:
     definition = program.tables[op.table]
     if definition.type == "user" and user_of(place[1]) != user_of(later[1]):
         return False
-    return any(row[definition.key_index] == getattr(other, "key", None) for row in op.rows)
+    rows = {row[definition.key_index] for row in op.rows}
+    if isinstance(other, Insert):
+        return any(row[definition.key_index] in rows for row in other.rows)
+    return getattr(other, "key", None) in rows
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

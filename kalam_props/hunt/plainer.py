@@ -84,8 +84,14 @@ def fewer_tables(program: Program) -> Iterator[Program]:
             made = {p for p in places(program) if operation_at(program, p) == Recreate(name)}
             yield _without_table(map_operations(without(program, made), _about(name, kept)), name)
     for name, table in program.tables.items():
-        if table.name is not None and before(program, name) is None:
-            yield with_table(program, name, evolve(table, name=None, namespace=0))
+        if (table.name is not None or table.namespace) and before(program, name) is None:
+            place = table.place(name)
+            after = {
+                other: evolve(one, name=None if other == name else name, namespace=0)
+                for other, one in program.tables.items()
+                if one.place(other) == place
+            }
+            yield evolve(program, tables={**program.tables, **after})
 
 
 def _is_about(op: Operation, table: str) -> bool:

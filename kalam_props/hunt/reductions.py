@@ -27,7 +27,7 @@ from kalam_props.hunt.structure import (
 from kalam_props.programs.model import Program, Round, Session, user_of
 
 FEW_ROWS = 4
-"""Rows of an insert of which each is tried to be left out; of more, only those at the end."""
+"""Rows of an insert of which each is tried to be left out; of more, only those at its ends."""
 
 Reduction: TypeAlias = Callable[[Program], Iterator[Program]]
 
@@ -125,15 +125,19 @@ def merge_sessions(program: Program) -> Iterator[Program]:
 
 
 def smaller_batches(program: Program) -> Iterator[Program]:
-    """Each insert with one row, with the boundary's rows, with half of its rows, without one of few rows."""
+    """Each insert with one row, with the boundary's rows, with half of them, the first or the last ones.
+
+    And without a single one, where it has few.
+    """
     for place in places(program):
         op = operation_at(program, place)
         if isinstance(op, Insert) and len(op.rows) > 1:
             boundary = program.tables[op.table].flush_rows or 1
             sizes = {1, boundary - 1, boundary, len(op.rows) // 2, len(op.rows) - 1}
-            fewer = [op.rows[:size] for size in sorted(sizes) if 0 < size < len(op.rows)]
+            possible = [size for size in sorted(sizes) if 0 < size < len(op.rows)]
+            fewer = [rows for size in possible for rows in (op.rows[:size], op.rows[-size:])]
             if len(op.rows) <= FEW_ROWS:
-                fewer += [op.rows[:at] + op.rows[at + 1 :] for at in range(len(op.rows) - 1)]
+                fewer += [op.rows[:at] + op.rows[at + 1 :] for at in range(1, len(op.rows) - 1)]
             for rows in fewer:
                 yield with_operation(program, place, evolve(op, rows=rows, statements=None))
 

@@ -35,6 +35,8 @@ MOST_STEPS = 4
 
 _READS = (Select, Count, Get)
 
+_FEW_WRITES = 2
+
 _Line: TypeAlias = tuple[tuple[Session, Step], ...]
 _Rounds: TypeAlias = tuple[Round, ...]
 
@@ -53,7 +55,7 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
     known = [
         shape
         for some in _handfuls(_line(program, core))
-        for rows in ((1, 2) if _is_one_batch(some) else (1,))
+        for rows in ((1, 2) if _has_a_batch(some) else (1,))
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
         if misplaced(shape) is None
@@ -88,7 +90,19 @@ def _handfuls(line: _Line) -> Iterator[_Line]:
         inserts = [placed for placed in writes if isinstance(placed[1].op, Insert)]
         reads = [placed for placed in line if isinstance(placed[1].op, _READS)]
         handfuls += [tuple(inserts[-1:]), (*inserts[-1:], *reads[-1:])]
-    yield from (some for some in handfuls if 0 < len(some) <= MOST_STEPS)
+    for handful in handfuls:
+        for some in _one_end_each(handful):
+            if 0 < len(some) <= MOST_STEPS:
+                yield some
+
+
+def _one_end_each(line: _Line) -> Iterator[_Line]:
+    """Without the restart and without the kill, where there are both; the line."""
+    kinds = {type(step.op) for _, step in line} & {Kill, Restart}
+    if len(kinds) > 1:
+        for kind in kinds:
+            yield tuple(placed for placed in line if not isinstance(placed[1].op, kind))
+    yield line
 
 
 def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
@@ -191,23 +205,32 @@ def _with_policies(program: Program, tables: set[str], rows: int | None) -> Prog
 
 
 def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
-    """Its inserts with so many rows at the most: first those of the keys that other steps name."""
-    named = {key, *(getattr(step.op, "key", None) for _, step in line)} - {None}
+    """Its inserts with one row, the last batch with so many: first those of keys that other steps name."""
+    keys = [_keys(program, step.op) for _, step in line]
+    batch = max((at for at, placed in enumerate(line) if _rows(placed) > 1), default=None)
 
-    def cut(step: Step) -> Step:
+    def cut(at: int, step: Step) -> Step:
         if not isinstance(step.op, Insert):
             return step
-        at = program.tables[step.op.table].key_index
-        rows = sorted(step.op.rows, key=lambda row: row[at] not in named)[:most]
+        named = {key}.union(*(own for other, own in enumerate(keys) if other != at))
+        index = program.tables[step.op.table].key_index
+        rows = sorted(step.op.rows, key=lambda row: row[index] not in named)[: most if at == batch else 1]
         return evolve(step, op=evolve(step.op, rows=tuple(rows), statements=None))
 
-    return tuple((session, cut(step)) for session, step in line)
+    return tuple((session, cut(at, step)) for at, (session, step) in enumerate(line))
 
 
-def _is_one_batch(line: _Line) -> bool:
-    """Whether of more than one row it writes only one insert: that there are several may be what matters."""
+def _keys(program: Program, op: Operation) -> set[object]:
+    """Of the rows that an operation names, or inserts."""
+    if isinstance(op, Insert):
+        return {row[program.tables[op.table].key_index] for row in op.rows}
+    return {getattr(op, "key", None)} - {None}
+
+
+def _has_a_batch(line: _Line) -> bool:
+    """Whether one of few writes has several rows, which may be what matters."""
     writes = [placed for placed in line if not isinstance(placed[1].op, _READS)]
-    return len(writes) == 1 and _rows(writes[0]) > 1
+    return len(writes) <= _FEW_WRITES and any(_rows(placed) > 1 for placed in writes)
 
 
 def _rows(placed: tuple[Session, Step]) -> int:

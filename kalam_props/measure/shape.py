@@ -1,7 +1,7 @@
 """Whether two programs are the same up to names.
 
-Names are those of users, sessions and keys, and the values of rows. Waits do not count, nor does it matter
-whether operations that come one after the other are written in one lane or in rounds of one lane.
+Names are those of users, sessions, tables and keys, and the values of rows. Waits do not count, nor does it
+matter whether operations that come one after the other are written in one lane or in rounds of one lane.
 """
 
 from __future__ import annotations
@@ -11,8 +11,18 @@ from typing import TypeAlias
 
 from attrs import asdict
 
-from kalam_props.history.operations import AwaitFlush, Insert, Operation, Pause, Scalar, Update, kind
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Insert,
+    Operation,
+    Pause,
+    Recreate,
+    Scalar,
+    Update,
+    kind,
+)
 from kalam_props.programs.model import Program, Session, user_of
+from kalam_props.programs.tables import before
 
 _MOST_SESSIONS = 6
 """Orders of more sessions are too many to try; such a program is no minimum."""
@@ -66,14 +76,23 @@ def _named(program: Program, rounds: list[dict[Session, list[Operation]]], order
         owner = "" if shared else user_of(session)
         return keys.setdefault((table, owner, value), len(keys))
 
+    numbers: dict[str, int] = {}
+
+    def number(table: str) -> int:
+        return numbers.setdefault(table, len(numbers))
+
     def text(session: Session, op: Operation) -> str:
         table = str(getattr(op, "table", ""))
+        if isinstance(op, Recreate):
+            return f"recreate {number(table)} for {number(before(program, table) or '')}"
         if isinstance(op, Insert):
             place = program.tables[table].key_index if table in program.tables else 0
-            return f"insert {table} {[key(session, table, row[place]) for row in op.rows]}"
+            return f"insert {number(table)} {[key(session, table, row[place]) for row in op.rows]}"
         if isinstance(op, Update):
-            return f"update {table} {key(session, table, op.key)} {sorted(op.set)}"
+            return f"update {number(table)} {key(session, table, op.key)} {sorted(op.set)}"
         own = asdict(op, recurse=False)
+        if "table" in own:
+            own["table"] = number(table)
         if "key" in own:
             own["key"] = key(session, table, own["key"])
         own.pop("by", None)

@@ -15,6 +15,7 @@ from kalam_props.history.operations import (
     Insert,
     Kill,
     Recreate,
+    Restart,
     Select,
     Update,
 )
@@ -93,6 +94,11 @@ FOUND = {
     "update-race": (program(NOISE, {"0/1": (insert(2),)}, {"0/1": (UPDATE,), "0/2": (DELETE,)}), (4, 5)),
     "keys-not-per-user": (program(NOISE, {"0/1": (insert(2),), "1/1": (insert(2),)}), (3, 4)),
     "sequence-collision": (program(NOISE, {"0/1": (insert(2),), "0/2": (insert(3),)}), (3,)),
+    "refused-batch-seen": (
+        program(NOISE, {"0/1": (insert(1, 2, 3),)}, {"0/1": (insert(4, 5, 2),), "0/2": (SCAN,)}),
+        (4, 5),
+    ),
+    "hot-not-replayed": (program(NOISE, {"0/1": (insert(2), Restart(), Kill())}), (3,)),
     "not-durable": (program(NOISE, {"0/1": (insert(2),)}, {"1/1": (Kill(),)}), (3,)),
 }
 """Programs as they are found: by the number of their witness' steps, what a fault leaves of them."""

@@ -12,17 +12,29 @@ from kalam_props.history.operations import (
     Increment,
     Insert,
     Pause,
+    Recreate,
     Select,
     Update,
 )
 from kalam_props.measure.shape import same_up_to_names
 from kalam_props.programs.model import Program, Round, Step, TableDef
 
+COLUMNS = (("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT"))
+
+
+def again(first, second, **options):
+    """A row, then the table made again."""
+    tables = {
+        first: TableDef(COLUMNS, "id", **options),
+        second: TableDef(COLUMNS, "id", **{"name": first, **options}),
+    }
+    lane = (Step(Insert(first, ((1, "x", 0),))), Step(Recreate(second)))
+    return Program(tables, tuple(Round({"u0/1": (step,)}) for step in lane))
+
 
 def program(*rounds, kind="user", flush_rows=None):
-    columns = (("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT"))
     steps = tuple(Round({name: tuple(map(Step, lane)) for name, lane in r.items()}) for r in rounds)
-    return Program({"t": TableDef(columns, "id", kind, flush_rows)}, steps)
+    return Program({"t": TableDef(COLUMNS, "id", kind, flush_rows)}, steps)
 
 
 def rows(*keys, value="x"):
@@ -50,6 +62,7 @@ SAME = {
         program({"u0/1": (rows(1), Flush("t"))}),
         program({"u0/1": (rows(1),)}, {"u0/1": (Flush("t"),)}),
     ),
+    "tables": (again("t", "t_2"), again("s", "s_2", namespace=1)),
     "waits": (
         program({"u0/1": (rows(1), AwaitFlush("t"), Pause(10), Select("t"))}),
         program({"u0/1": (rows(1), Select("t"))}),
