@@ -117,6 +117,7 @@ def _during_a_flush(*ops: Operation) -> tuple[Program, ...]:
         *(_program(1, {_A: (_insert(1), op)}) for op in ops),
         *(_program(1, {_A: (_insert(1),), _B: (op,)}) for op in ops),
         *(_program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (op,)}) for op in ops),
+        *(_program(None, {_A: (_insert(1),)}, {_A: (op,), _B: (_FLUSH,)}) for op in ops),
         *(_program(None, {_A: (_insert(1), _FLUSH, op)}) for op in ops),  # it is answered before it runs
     )
 
@@ -163,7 +164,7 @@ _AGAIN = evolve(
 
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
-        _during_a_flush(_insert(2)),
+        _during_a_flush(_insert(2), _UPDATE, _INCREMENT, _DELETE),
         _MISSING,
         aimed=_into_flush(_insert(2)),
     ),
@@ -198,7 +199,9 @@ _IN_A_FLUSH: dict[str, Yardstick] = {
         frozenset({"corrupt-row", "stale-value", "lost-update"}),
     ),
     "hang-at-flush": Yardstick(
-        _during_a_flush(_insert(2)), frozenset({"hung"}), aimed=_into_flush(_insert(2))
+        _during_a_flush(_insert(2), _UPDATE, _INCREMENT, _DELETE),
+        frozenset({"hung"}),
+        aimed=_into_flush(_insert(2)),
     ),
 }
 
