@@ -148,8 +148,11 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
 
 
 def _without_a_command(line: _Line) -> Iterator[_Rounds]:
-    """In turn; the last step beside all others; the last two beside each other."""
+    """In turn; the last step beside the others; the last two at once; a read by two users at once."""
     yield _in_turn(line)
+    owner, (reader, read) = line[0][0], line[-1]
+    if isinstance(read.op, _READS) and user_of(owner) != user_of(reader):
+        yield (*_in_turn(line[:-1]), _race(((owner, read),), line[-1:]))
     if len(line) > 1 and len({session for session, _ in line[:-1]}) == 1:
         yield (_race(line[:-1], line[-1:]),)
     if len(line) > 2:

@@ -1,7 +1,8 @@
 """Whether two programs are the same up to names.
 
 Names are those of users, sessions, tables and keys, and the values of rows. Waits do not count, nor does it
-matter whether operations that come one after the other are written in one lane or in rounds of one lane.
+matter in which order the rows of a batch are, or whether operations that come one after the other are written
+in one lane or in rounds of one lane.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _named(program: Program, rounds: list[dict[Session, list[Operation]]], order
             return f"recreate {number(table)} for {number(before(program, table) or '')}"
         if isinstance(op, Insert):
             place = program.tables[table].key_index if table in program.tables else 0
-            return f"insert {number(table)} {[key(session, table, row[place]) for row in op.rows]}"
+            return f"insert {number(table)} {sorted(key(session, table, row[place]) for row in op.rows)}"
         if isinstance(op, Update):
             return f"update {number(table)} {key(session, table, op.key)} {sorted(op.set)}"
         own = asdict(op, recurse=False)

@@ -98,6 +98,10 @@ FOUND = {
         program(NOISE, {"0/1": (insert(1, 2, 3),)}, {"0/1": (insert(4, 5, 2),), "0/2": (SCAN,)}),
         (4, 5),
     ),
+    "swapped-answers": (
+        program(NOISE, {"0/1": (insert(2),)}, {"0/1": (SCAN, insert(3)), "1/1": (SCAN,)}),
+        (3, 6),
+    ),
     "hot-not-replayed": (program(NOISE, {"0/1": (insert(2), Restart(), Kill())}), (3,)),
     "not-durable": (program(NOISE, {"0/1": (insert(2),)}, {"1/1": (Kill(),)}), (3,)),
 }

@@ -62,6 +62,10 @@ SAME = {
         program({"u0/1": (rows(1), Flush("t"))}),
         program({"u0/1": (rows(1),)}, {"u0/1": (Flush("t"),)}),
     ),
+    "the order of a batch": (
+        program({"u0/1": (rows(1),)}, {"u0/1": (rows(2, 1),), "u0/2": (Select("t"),)}),
+        program({"u0/1": (rows(1),)}, {"u0/1": (rows(1, 2),), "u0/2": (Select("t"),)}),
+    ),
     "tables": (again("t", "t_2"), again("s", "s_2", namespace=1)),
     "waits": (
         program({"u0/1": (rows(1), AwaitFlush("t"), Pause(10), Select("t"))}),
