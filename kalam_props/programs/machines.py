@@ -503,6 +503,13 @@ class Crashes(Inserts, Flushes, Races):
         # What a kill cut may or may not be there: the model no longer knows how many rows are hot.
         self.hot = 0
 
+    def program(self) -> Program:
+        """With a kill at its end where none was drawn: what was acknowledged must be there after it."""
+        if not self.outages:
+            self.outages += 1
+            self.add(Kill(), 0, join=False)
+        return super().program()
+
 
 class Columns(Inserts, Writes, Reads, Races):
     """The key is not the first column; sessions change different columns of the same rows at once."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 
 from kalam_props.history.operations import Count, Flush, Insert, Kill, Restart, Select, Subscribe, Update
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, FlushRaces, Meetings, Updates
+from kalam_props.programs.machines import MACHINES, Action, Crashes, FlushRaces, Meetings, Updates
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -139,6 +139,13 @@ def test_inserts_are_read_while_they_run():
             for session, lane in r.lanes.items():
                 held |= {(session[:2], row[0]) for s in lane if isinstance(s.op, Insert) for row in s.op.rows}
     assert min(batches, several, refused) > len(drawn) / 10
+
+
+def test_every_program_of_crashes_has_an_outage():
+    """One without is a program of another machine; on a target without crashes none is drawn."""
+    outages = [sum(isinstance(op, (Kill, Restart)) for op in steps(p)) for p in draw(Crashes)]
+    assert min(outages) == 1
+    assert max(outages) == Crashes.max_outages
 
 
 def test_only_the_lossy_network_loses(programs, request):
