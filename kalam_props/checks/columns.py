@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -84,6 +85,18 @@ def column(values: array[int]) -> Ints:
     return np.frombuffer(values, dtype=np.int64) if values else np.empty(0, dtype=np.int64)
 
 
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """No search for cycles: columns have none, and to look through their rows again and again takes long."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
 def read_columns(reader: HistoryReader) -> Columns:
     """The columns of an open history.
 
@@ -93,15 +106,10 @@ def read_columns(reader: HistoryReader) -> Columns:
 
     """
     ingest = _Ingest(reader.header.tables)
-    collecting = gc.isenabled()
-    gc.disable()  # nothing here is cyclic, and looking through millions of rows again and again takes longest
     try:
         ingest.read(reader)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotColumnsError(str(error)) from None
-    finally:
-        if collecting:
-            gc.enable()
     scopes = list(dict.fromkeys(ingest.scopes.values()))  # a shared one is known by each of its users
     return Columns(scopes, ingest.remarkable, ingest.operations)
 

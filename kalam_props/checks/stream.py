@@ -14,7 +14,13 @@ from kalam_props.checks import profiles
 from kalam_props.checks.acts import acts
 from kalam_props.checks.apart import NotApartError, judge_apart
 from kalam_props.checks.chains import Conflict, ScopeVerdict, judge_columns
-from kalam_props.checks.columns import Columns, NotColumnsError, ScopeColumns, read_columns
+from kalam_props.checks.columns import (
+    Columns,
+    NotColumnsError,
+    ScopeColumns,
+    read_columns,
+    without_collecting,
+)
 from kalam_props.checks.finding import Finding
 from kalam_props.checks.health import judge_health
 from kalam_props.checks.judge import Anomalies, find_anomalies, judge, verdict_of
@@ -89,10 +95,11 @@ def judge_by_columns(path: Path, *, expect: str) -> tuple[Verdict, bool]:
         CorruptInputError: it cannot be read.
 
     """
-    with open_history(path) as reader:
-        header, columns = reader.header, read_columns(reader)
-        truncated = reader.truncated
-    verdicts = [(scope, judge_columns(scope)) for scope in columns.scopes]
+    with without_collecting():
+        with open_history(path) as reader:
+            header, columns = reader.header, read_columns(reader)
+            truncated = reader.truncated
+        verdicts = [(scope, judge_columns(scope)) for scope in columns.scopes]
     if expect in profiles.RELAXED and any(verdict.verdict == "violated" for _, verdict in verdicts):
         raise NotColumnsError("judged once more with reads relaxed, which takes the whole history")
     found = _anomalies(path, header, verdicts)
