@@ -132,8 +132,10 @@ def _spoil(operations: list[Operation], shown: list[tuple[int, str]], model: str
     late, key = shown[len(shown) * 3 // 4]
     wrong: object = "<nobody>" if model == "key-value" else NOBODYS
     if unique or model == "key-value":
-        early = [operations[n].output for n, other in shown[len(shown) // 8 :] if other == key]
-        wrong = next((old for old in early if unique or len(str(old)) > 3), wrong)
+        answers = [operations[n] for n, other in shown if other == key]
+        early = [operations[n] for n, other in shown[len(shown) // 8 :] if other == key]
+        gone = [old.output for old in early if _changed_between(old, operations[late], answers)]
+        wrong = next((old for old in gone if unique or len(str(old)) > 3), wrong)
     else:
         for number, _ in shown[len(shown) * 3 // 4 :]:
             gone = [value for value in range(FEW) if _overwritten(operations, value, operations[number])]
@@ -141,6 +143,16 @@ def _spoil(operations: list[Operation], shown: list[tuple[int, str]], model: str
                 late, wrong = number, gone[0]
                 break
     operations[late] = evolve(operations[late], output=wrong)
+
+
+def _changed_between(old: Operation, read: Operation, answers: list[Operation]) -> bool:
+    """Whether an answer was another after one and before the other."""
+    return any(
+        (old.returned_ns or 0) < other.invoked_ns
+        and (other.returned_ns or 0) < read.invoked_ns
+        and other.output != old.output
+        for other in answers
+    )
 
 
 def _overwritten(operations: list[Operation], value: int, read: Operation) -> bool:
