@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from kalam_props.checks.linearizability.blocks import NEVER
 from kalam_props.checks.linearizability.moves import APPEND, CHANGE, READ, REFUSED, WRITE, Value
 from kalam_props.checks.linearizability.standing import Chain, Standing
 
@@ -67,7 +66,8 @@ def _wanted(at: Standing, level: int) -> Value:
     """What a soon returning operation finds that has not been there for it."""
     move, found, state, last = at.moves.move, at.moves.found, at.state, at.last
     for rank in at.returns[level + 1 : level + (_AHEAD if at.text else _SOON)]:
-        if move[rank] in _FINDS:
+        did = move[rank]
+        if did == READ or did == CHANGE:  # noqa: PLR1714, SIM109  # this is where time goes
             value = found[rank]
             if state != value and last.get(value, 0) <= rank:
                 return value
@@ -77,16 +77,26 @@ def _wanted(at: Standing, level: int) -> Value:
 def _toward(at: Standing, wanted: str, last: int) -> Chain | None:
     """Operations that begin a text which is asked for, up to `last`."""
     made, move = at.moves.made, at.moves.move
+    if made[last] not in wanted:
+        return None
+    movers = list(_movers(at))
     ends: list[tuple[Chain, str]] = [((), at.state)]
     for _ in range(_CHAIN):
         following: list[tuple[Chain, str]] = []
         for chain, state in ends:
-            for other in _movers(at):
-                after = state + made[other] if move[other] == APPEND else made[other]
-                if other not in chain and wanted.startswith(after):
-                    if other == last:
-                        return (*chain, last)
-                    following.append(((*chain, other), after))
+            longer = wanted.startswith(state)
+            for other in movers:
+                piece = made[other]
+                if move[other] == APPEND:
+                    if not longer or not wanted.startswith(piece, len(state)) or other in chain:
+                        continue
+                elif not wanted.startswith(piece) or other in chain:
+                    continue
+                if other == last:
+                    return (*chain, last)
+                following.append(((*chain, other), state + piece if move[other] == APPEND else piece))
+        if not following:
+            return None
         ends = following[:_WAYS]
     return None
 
@@ -117,6 +127,8 @@ def _chain(at: Standing, target: Value, last: int) -> Chain | None:
                 if before is _ANYTHING or before == at.state:
                     return (rank, *chain)
                 following.append((before, (rank, *chain)))
+        if not following:
+            return None
         ends = following
     return None
 
@@ -124,22 +136,36 @@ def _chain(at: Standing, target: Value, last: int) -> Chain | None:
 def _makers(at: Standing, value: Value, without: Chain) -> list[tuple[int, Value]]:
     """Operations that make a value, each with the value that it must find; what needs one comes first."""
     moves = at.moves
-    move, made, returned = moves.move, moves.made, moves.returned
+    move, found, made, returned = moves.move, moves.found, moves.made, moves.returned
     best: dict[Value, int] = {}
-    for rank in _movers(at):
-        if rank in without:
-            continue
-        if move[rank] == APPEND:
-            if not value.endswith(made[rank]):
+    for rank in at.open:
+        did = move[rank]
+        if did == APPEND:
+            if rank in without or not value.endswith(made[rank]):
                 continue
             before: Value = value[: len(value) - len(made[rank])]
-        elif made[rank] != value:
+        elif made[rank] != value or rank in without:
             continue
         else:
-            before = moves.found[rank] if move[rank] == CHANGE else _ANYTHING
+            before = found[rank] if did == CHANGE else _ANYTHING
         if before not in best or returned[rank] < returned[best[before]]:
             best[before] = rank
-    return sorted(((rank, before) for before, rank in best.items()), key=lambda one: one[1] is _ANYTHING)
+    for (did, finds, makes), those in at.spare.items():
+        if did == APPEND:
+            if not value.endswith(makes):
+                continue
+            before = value[: len(value) - len(makes)]
+        elif makes != value:
+            continue
+        else:
+            before = finds if did == CHANGE else _ANYTHING
+        for rank in those:
+            if rank not in without:
+                best.setdefault(before, rank)
+                break
+    blind = best.pop(_ANYTHING, None)
+    makers = [(rank, before) for before, rank in best.items()]
+    return makers if blind is None else [*makers, (blind, _ANYTHING)]
 
 
 def ways(at: Standing, level: int) -> list[Chain]:
@@ -151,21 +177,20 @@ def ways(at: Standing, level: int) -> list[Chain]:
     move, found, made, returned = moves.move, moves.found, moves.made, moves.returned
     rank = at.returns[level]
     did, target = move[rank], found[rank]
-    near = at.returns[level : level + _AHEAD]
+    near = at.returns[level : level + (_AHEAD if at.text else _SOON + 1)]
     asked = {found[q] for q in near if move[q] in _FINDS}
     movers = sorted(at.open, key=returned.__getitem__)[:_MOVERS]
-    movers += [q for those in at.spare.values() for q in islice(those, 1)]
-    makers = [
-        q
-        for q in movers
-        if q == rank
-        or (move[q] == CHANGE and returned[q] < NEVER)
-        or (move[q] != APPEND and _asked(at, made[q], asked))
-    ]
-    longer = [q for q in movers if move[q] == APPEND and q != rank]
+    longer: list[int] = []
+    if at.text:
+        movers += [next(iter(those)) for those in at.spare.values() if those]
+        makers = [q for q in movers if q == rank or (move[q] != APPEND and _begins(made[q], asked))]
+        longer = [q for q in movers if move[q] == APPEND and q != rank]
+    else:
+        makers = [q for q in movers if q == rank or move[q] == CHANGE or made[q] in asked]
+        makers += [next(iter(those)) for (_, _, makes), those in at.spare.items() if those and makes in asked]
     ways: list[Chain] = [()] if at.passes(rank) else []
     ends: list[tuple[Chain, Value]] = [((), at.state)]
-    for _ in range(_PLACED):
+    for placed in range(1, _PLACED + 1):
         following: list[tuple[Chain, Value]] = []
         for chain, state in ends:
             others = makers
@@ -180,7 +205,7 @@ def ways(at: Standing, level: int) -> list[Chain]:
                 after = state + made[other] if move[other] == APPEND else made[other]
                 if other == rank or (did == READ and after == target) or (did == REFUSED and after != target):
                     ways.append((*chain, other))
-                else:
+                elif placed < _PLACED:
                     following.append(((*chain, other), after))
         ends = following[:_ENDS]
     if len(ways) > 1:
@@ -188,16 +213,14 @@ def ways(at: Standing, level: int) -> list[Chain]:
     return ways[-_WAYS:]
 
 
-def _asked(at: Standing, state: Value, values: set[Value]) -> bool:
-    if not at.text:
-        return state in values
-    return any(value.startswith(state) for value in values)
+def _begins(state: str, texts: set[str]) -> bool:
+    return any(text.startswith(state) for text in texts)
 
 
 def _misses(at: Standing, level: int, chain: Chain) -> int:
     """How badly what returns soon would be served, if these were placed: a guess."""
-    moves = at.moves
-    move, found, made = moves.move, moves.found, moves.made
+    move, found, made = at.moves.move, at.moves.found, at.moves.made
+    invoked, named, last, text = at.invoked, at.named, at.last, at.text
     state, overwritten, was = at.state, False, set()
     for rank in chain:
         was.add(state)
@@ -206,14 +229,14 @@ def _misses(at: Standing, level: int, chain: Chain) -> int:
     misses = len(chain)
     for rank in at.returns[level + 1 : level + _AHEAD]:
         did = move[rank]
-        early = rank < at.invoked
-        if did in _FINDS:
-            if did == CHANGE and (at.named[rank] or rank in chain):
+        early = rank < invoked
+        if did == READ or did == CHANGE:  # noqa: PLR1714, SIM109
+            if did == CHANGE and (named[rank] or rank in chain):
                 continue
             value = found[rank]
-            if state != value and at.last.get(value, 0) <= rank and not (early and value in was):
+            if state != value and last.get(value, 0) <= rank and not (early and value in was):
                 misses += 2
-                if at.text and not value.startswith(state):
+                if text and not value.startswith(state):
                     misses += 4
                 was.add(state)
                 state = value
@@ -222,10 +245,10 @@ def _misses(at: Standing, level: int, chain: Chain) -> int:
                 state = made[rank]
         elif did == REFUSED:
             misses += state == found[rank] and at.entered <= rank and not (early and was)
-        elif at.named[rank] or rank in chain or (early and overwritten) or at.overwritten > rank:
+        elif named[rank] or rank in chain or (early and overwritten) or at.overwritten > rank:
             continue
         elif did == APPEND or (state != made[rank] and not (early and made[rank] in was)):
             was.add(state)
             overwritten = overwritten or did == WRITE
-            state = _after(at, rank, state)
+            state = state + made[rank] if did == APPEND else made[rank]
     return misses

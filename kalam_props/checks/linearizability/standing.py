@@ -41,11 +41,17 @@ class Standing:
         invoked: how many have been invoked.
         open: the open ones that change something and were not placed by name.
         spare: the same of the indeterminate ones, by kind.
+        spared: how many those are.
         last: when each value was the state, before the present one.
         placed: what was placed by name, in order; `named` has a 1 for each.
         decisions: where something was placed that could have been another.
 
     """
+
+    __slots__ = (
+        "_all", "_left", "changing", "decisions", "entered", "invoked", "last", "moves", "named", "open",
+        "overwritten", "placed", "returns", "spare", "spared", "state", "text",
+    )  # fmt: skip
 
     def __init__(self, moves: Moves) -> None:
         self.moves = moves
@@ -57,19 +63,22 @@ class Standing:
         self.entered = self.overwritten = self.invoked = 0
         self.open: dict[int, None] = {}
         self.spare: dict[tuple[int, Value, Value], dict[int, None]] = {}
+        self.spared = 0
         self.last: dict[Value, int] = {}
         self.placed: list[int] = []
         self.named = bytearray(len(moves.move))
         self.decisions: list[_Decision] = []
         self._left: list[tuple[Value, int]] = []
+        # Taken apart at once each time, which is quicker than one by one.
+        self._all = (
+            moves.move, moves.found, moves.made, moves.invoked, moves.returned, self.returns, self.last,
+            self.open, self.spare, len(moves.move), len(self.returns),
+        )  # fmt: skip
 
     def advance(self, level: int) -> int:
         """Goes on from a return to the next at which something may be placed."""
-        moves, returns, last, opened, spare = self.moves, self.returns, self.last, self.open, self.spare
-        move, found, made = moves.move, moves.found, moves.made
-        invoked, returned = moves.invoked, moves.returned
+        move, found, made, invoked, returned, returns, last, opened, spare, count, levels = self._all
         state, entered, at = self.state, self.entered, self.invoked
-        count, levels = len(move), len(returns)
         while level < levels:
             rank = returns[level]
             now = returned[rank]
@@ -79,6 +88,7 @@ class Standing:
                         opened[at] = None
                     else:
                         spare.setdefault((move[at], found[at], made[at]), {})[at] = None
+                        self.spared += 1
                 at += 1
             did = move[rank]
             if did == READ:
@@ -108,34 +118,27 @@ class Standing:
 
     def go(self, level: int, chain: Chain) -> int:
         """Places something at a return and goes on to the next."""
-        moves = self.moves
-        move, found, made, returned = moves.move, moves.found, moves.made, moves.returned
+        moves, placed, last, left = self.moves, self.placed, self.last, self._left
+        state, now = self.state, self.invoked
         self.decisions.append(
-            (
-                level,
-                self.state,
-                self.entered,
-                self.overwritten,
-                self.invoked,
-                len(self.placed),
-                len(self._left),
-            )
+            (level, state, self.entered, self.overwritten, now, len(placed), len(left)),
         )
         for rank in chain:
-            before = self.state
-            value = before + made[rank] if move[rank] == APPEND else made[rank]
-            if value != before:
-                self._left.append((before, self.last.get(before, 0)))
-                self.last[before] = self.entered = self.invoked
-                self.state = value
-            if move[rank] == WRITE:
-                self.overwritten = self.invoked
-            self.placed.append(rank)
+            did, made = moves.move[rank], moves.made[rank]
+            value = state + made if did == APPEND else made
+            if value != state:
+                left.append((state, last.get(state, 0)))
+                last[state] = self.entered = now
+                self.state = state = value
+            if did == WRITE:
+                self.overwritten = now
+            placed.append(rank)
             self.named[rank] = 1
-            if returned[rank] < NEVER:
+            if moves.returned[rank] < NEVER:
                 del self.open[rank]
             else:
-                del self.spare[move[rank], found[rank], made[rank]][rank]
+                del self.spare[did, moves.found[rank], made][rank]
+                self.spared -= 1
         self.open.pop(self.returns[level], None)
         return self.advance(level + 1)
 
@@ -151,6 +154,7 @@ class Standing:
                 self.open[rank] = None
             else:
                 self.spare[move[rank], found[rank], made[rank]][rank] = None
+                self.spared += 1
         del self.placed[placed:]
         for rank in self.returns[start:level]:
             if move[rank] >= WRITE and not self.named[rank]:
@@ -161,6 +165,7 @@ class Standing:
                     self.open.pop(rank, None)
                 else:
                     del self.spare[move[rank], found[rank], made[rank]][rank]
+                    self.spared -= 1
         self.invoked = invoked
         for value, when in reversed(self._left[left:]):
             self.last[value] = when
@@ -169,14 +174,14 @@ class Standing:
 
     def outlook(self, level: int) -> tuple[object, ...]:
         """What matters for how to go on."""
-        near = [rank for rank in self.returns[level : level + _NEAR] if rank < self.invoked]
-        return (
-            level,
-            self.state,
-            tuple([rank for rank in near if self.named[rank]]),
-            tuple([rank for rank in near if not self.named[rank] and self.passes(rank)]),
-            sum(map(len, self.spare.values())),
-        )
+        invoked, named, passes = self.invoked, self.named, self.passes
+        near = self.returns[level : level + _NEAR]
+        done = [
+            rank if named[rank] else ~rank
+            for rank in near
+            if rank < invoked and (named[rank] or passes(rank))
+        ]
+        return level, self.state, tuple(done), self.spared
 
     def passes(self, rank: int) -> bool:
         """Whether an open operation can return without anything being placed for it."""
