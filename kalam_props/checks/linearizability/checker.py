@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache, partial
+from itertools import chain
 from typing import TypeAlias
 
 from attrs import frozen
@@ -116,9 +118,9 @@ def _groups(model: Model, operations: Sequence[Operation]) -> list[Sequence[int]
     if model.partition is None:
         return [range(len(operations))]
     parts = list(model.partition(operations))
-    flat = [member for members in parts for member in members]
-    if set(map(type, flat)) <= {int} and sorted(flat) == list(range(len(operations))):
-        return parts  # type: ignore[return-value]
+    with suppress(TypeError):  # operations have no order
+        if sorted(chain.from_iterable(parts)) == list(range(len(operations))):  # type: ignore[type-var]
+            return parts  # type: ignore[return-value]
     groups: list[Sequence[int]] = []
     places: dict[int, list[int]] | None = None
     seen = bytearray(len(operations))
@@ -152,15 +154,23 @@ def _judge(
     model: Model, operations: Sequence[Operation], groups: Sequence[Sequence[int]], transitions: Transitions
 ) -> tuple[_Proof | None, int]:
     """A group without a legal order, if there is one, and how many groups could not be decided."""
+    if model.glance is None and model.shortcut is None:
+        return _take_turns(operations, groups, transitions)
+    check, tell = transitions.budget.check, partial(_broken_by_shortcut, operations)
+    members = [[operations[i] for i in group] for group in groups]
+    if model.glance is not None:
+        for group, those in zip(groups, members, strict=True):
+            check()
+            wrong = model.glance(those)
+            if wrong is not None:
+                return partial(tell, group, Settled("violated", stuck=wrong), transitions), 0
     left: list[Sequence[int]] = []
-    for group in groups:
-        settled = None
-        if model.shortcut is not None:
-            settled = model.shortcut([operations[i] for i in group], transitions.budget.check)
+    for group, those in zip(groups, members, strict=True):
+        settled = None if model.shortcut is None else model.shortcut(those, check)
         if settled is None:
             left.append(group)
         elif settled.verdict == "violated":
-            return partial(_broken_by_shortcut, operations, group, settled, transitions), 0
+            return partial(tell, group, settled, transitions), 0
     return _take_turns(operations, left, transitions)
 
 
@@ -223,7 +233,7 @@ def _broken_by_shortcut(
     if settled.order is not None:
         order = tuple(numbers[group[at]] for at in settled.order)
         return _Broken(group, line, stuck, _follow(line, transitions, order))
-    # The shortcut has no order to show: one of those that had returned before is looked for, not for long.
+    # There is no order to show yet: one of those that had returned before is looked for, not for long.
     search = Search(line, transitions, line.level[stuck])
     run = search.run()
     try:

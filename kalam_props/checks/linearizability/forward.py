@@ -17,7 +17,7 @@ from kalam_props.checks.linearizability.moves import Moves
 from kalam_props.checks.linearizability.operation import Settled
 from kalam_props.checks.linearizability.standing import Standing
 
-_BACK = 2  # decisions taken back at first where there is no way on
+_BACK = 1  # decisions taken back at first where there is no way on
 _TRIES = 32  # before the pass gives up; and one for four operations
 _TRIES_HERE = 100  # the same at one return
 _DOUBTS = 16  # at one return, until other means are tried first
@@ -26,11 +26,15 @@ _PAUSE = 64  # decisions between two looks at the clock
 
 
 def look_for_order(
-    moves: Moves, check: Callable[[], None], otherwise: Callable[[], Settled | None]
+    moves: Moves,
+    check: Callable[[], None],
+    in_doubt: Callable[[int], Settled | None],
+    otherwise: Callable[[], Settled | None],
 ) -> Settled | None:
-    """Holds, if an order was found; else, or if it takes long, what is found out `otherwise`.
+    """Holds, if an order was found; else what is found out `otherwise`.
 
-    `check` is called at times, and may raise. Values that cannot be looked up raise a TypeError.
+    `check` is called at times, and may raise. `in_doubt` may decide where it is hard to get past the return
+    of an operation, given its rank. Values that cannot be looked up raise a TypeError.
     """
     at = Standing(moves)
     levels = len(at.returns)
@@ -46,16 +50,16 @@ def look_for_order(
         if chain is not None:
             level = at.go(level, chain)
             continue
-        far, back, here = level, _BACK, 0
+        far, back, here, looked = level, _BACK, 0, False
         while level <= far:
             check()
-            if here >= _DOUBTS and not doubted:
-                doubted = True
-                settled = otherwise()
+            if here >= _DOUBTS and not looked:
+                looked = doubted = True
+                settled = in_doubt(at.returns[far])
                 if settled is not None:
                     return settled
             if here >= _TRIES_HERE or patience <= 0 or not at.decisions:
-                return None if doubted else otherwise()
+                return otherwise()
             level = at.go_back(max(0, len(at.decisions) - back), level)
             most = min(patience, _TRIES_HERE if doubted else _DOUBTS)
             level, tries = _try_ways(at, level, far, most)
@@ -64,7 +68,7 @@ def look_for_order(
             back *= 2
     if level == levels:
         return Settled("holds")
-    return None if doubted else otherwise()
+    return otherwise()
 
 
 def _try_ways(at: Standing, level: int, far: int, patience: int) -> tuple[int, int]:

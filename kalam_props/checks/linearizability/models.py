@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from kalam_props.checks.linearizability.again import impossible_text
 from kalam_props.checks.linearizability.operation import UNKNOWN, Effect, Model, Operation
 from kalam_props.checks.linearizability.unique import register_shortcut, text_shortcut
 
@@ -188,6 +189,7 @@ def key_value(initial: str = "") -> Model:
         effect=lambda call, _output: _TEXT_EFFECTS[call[0]],
         towards=_text_may_become,
         shortcut=text_shortcut(initial),
+        glance=lambda operations: impossible_text(operations, initial),
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
-from operator import attrgetter
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from kalam_props.checks.linearizability.blocks import NEVER
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation
@@ -35,6 +34,7 @@ class Moves:
 
     Attributes:
         initial: the state before the first.
+        position: where each is in the operations that were given.
         move: what each does.
         found: the value that a READ or CHANGE found, or that a REFUSED did not.
         made: the value that a WRITE or CHANGE made; the text that an APPEND appended.
@@ -44,83 +44,81 @@ class Moves:
     """
 
     initial: Value
-    move: Sequence[int]
-    found: Sequence[Value]
-    made: Sequence[Value]
-    invoked: Sequence[int]
-    returned: Sequence[int]
-
-
-_invoked = attrgetter("invoked_ns")
-
-
-class _OtherModelError(Exception):
-    """An operation that the model does not have."""
-
-
-_Single: TypeAlias = tuple[int, Value, Value]
-"""What an operation does, the value that it finds and the one that it makes."""
+    position: list[int] = field(factory=list)
+    move: list[int] = field(factory=list)
+    found: list[Value] = field(factory=list)
+    made: list[Value] = field(factory=list)
+    invoked: list[int] = field(factory=list)
+    returned: list[int] = field(factory=list)
 
 
 def register_moves(operations: Sequence[Operation], initial: object) -> Moves | None:
     """Of a register with reads, writes and compare-and-sets; None if there is something else."""
-    return _moves(operations, initial, _of_register)
+    moves = Moves(initial)
+    position, move, finds, makes = moves.position, moves.move, moves.found, moves.made
+    invoked, returns = moves.invoked, moves.returned
+    for i in _by_invocation(operations):
+        operation = operations[i]
+        call: tuple[Any, ...] = operation.input  # type: ignore[assignment]
+        output, returned = operation.output, operation.returned_ns
+        if operation.at_most != 1:
+            return None
+        if returned is None or output is UNKNOWN:
+            returned = NEVER
+        if call[0] == "read":
+            if returned is NEVER:
+                continue
+            did, found, made = READ, output, None
+        elif call[0] == "write":
+            did, found, made = WRITE, None, call[1]
+        elif call[0] == "cas":
+            _, found, made = call
+            did = REFUSED if returned is not NEVER and not output else READ if found == made else CHANGE
+            if did == READ and returned is NEVER:
+                continue
+        else:
+            return None
+        position.append(i)
+        move.append(did)
+        finds.append(found)
+        makes.append(made)
+        invoked.append(operation.invoked_ns)
+        returns.append(returned)
+    return moves
 
 
 def text_moves(operations: Sequence[Operation], initial: str) -> Moves | None:
     """Of a text that is got, put and appended to; None if there is something else."""
-    return _moves(operations, initial, _of_text)
-
-
-def _moves(
-    operations: Sequence[Operation],
-    initial: Value,
-    single: Callable[[tuple[Any, ...], object, bool], _Single | None],
-) -> Moves | None:
-    """`single`: of an input, an output and whether it is known; None for what leaves no trace."""
-    moves, found, made = list[int](), list[Value](), list[Value]()
-    invoked, returned = list[int](), list[int]()
-    try:
-        for operation in sorted(operations, key=_invoked):
-            output, end = operation.output, operation.returned_ns
-            if operation.at_most != 1:
+    moves = Moves(initial)
+    position, move, finds, makes = moves.position, moves.move, moves.found, moves.made
+    invoked, returns = moves.invoked, moves.returned
+    for i in _by_invocation(operations):
+        operation = operations[i]
+        call: tuple[Any, ...] = operation.input  # type: ignore[assignment]
+        output, returned = operation.output, operation.returned_ns
+        if operation.at_most != 1:
+            return None
+        if returned is None or output is UNKNOWN:
+            returned = NEVER
+        if call[0] == "get":
+            if returned is NEVER:
+                continue
+            if type(output) is not str:
                 return None
-            if end is None or output is UNKNOWN:
-                end = NEVER
-            move = single(operation.input, output, end is not NEVER)  # type: ignore[arg-type]
-            if move is not None:
-                moves.append(move[0])
-                found.append(move[1])
-                made.append(move[2])
-                invoked.append(operation.invoked_ns)
-                returned.append(end)
-    except _OtherModelError:
-        return None
-    return Moves(initial, moves, found, made, invoked, returned)
+            did, found, made = READ, output, None
+        elif call[0] in ("put", "append") and type(call[2]) is str:
+            did, found, made = WRITE if call[0] == "put" else APPEND, None, call[2]
+        else:
+            return None
+        position.append(i)
+        move.append(did)
+        finds.append(found)
+        makes.append(made)
+        invoked.append(operation.invoked_ns)
+        returns.append(returned)
+    return moves
 
 
-def _of_register(call: tuple[Any, ...], output: object, answered: bool) -> _Single | None:  # noqa: FBT001
-    verb = call[0]
-    if verb == "read":
-        return (READ, output, None) if answered else None
-    if verb == "write":
-        return WRITE, None, call[1]
-    if verb != "cas":
-        raise _OtherModelError
-    finds, makes = call[1], call[2]
-    if answered and not output:
-        return REFUSED, finds, makes
-    if finds != makes:
-        return CHANGE, finds, makes
-    return (READ, finds, makes) if answered else None
-
-
-def _of_text(call: tuple[Any, ...], output: object, answered: bool) -> _Single | None:  # noqa: FBT001
-    verb = call[0]
-    if verb == "get":
-        if answered and type(output) is not str:
-            raise _OtherModelError
-        return (READ, output, None) if answered else None
-    if verb not in ("put", "append") or type(call[2]) is not str:
-        raise _OtherModelError
-    return (WRITE if verb == "put" else APPEND), None, call[2]
+def _by_invocation(operations: Sequence[Operation]) -> list[int]:
+    invoked = [operation.invoked_ns for operation in operations]
+    return sorted(range(len(invoked)), key=invoked.__getitem__)

@@ -86,6 +86,9 @@ def _promises_nothing(_input: object, _output: object) -> Effect | None:
 Shortcut: TypeAlias = Callable[[Sequence[Operation], Callable[[], None]], Settled | None]
 """See `Model.shortcut`."""
 
+Glance: TypeAlias = Callable[[Sequence[Operation]], int | None]
+"""See `Model.glance`."""
+
 
 @frozen
 class Model:
@@ -110,6 +113,9 @@ class Model:
             operations other than "write"s lead from `state` to a state in which that answer is possible.
         shortcut: an optional faster way to judge one group, `shortcut(operations, check)`: None where it
             cannot tell. It calls `check()` now and then, which raises when the time is up.
+        glance: an optional look at one group, `glance(operations)`, that takes little time: the position of
+            an operation whose answer cannot be true, or None where none such is seen. All groups are looked
+            at before any is judged.
 
     """
 
@@ -120,6 +126,7 @@ class Model:
     effect: Callable[..., Effect | None] = field(default=_promises_nothing, kw_only=True)
     towards: Callable[..., bool] | None = field(default=None, kw_only=True)
     shortcut: Shortcut | None = field(default=None, kw_only=True)
+    glance: Glance | None = field(default=None, kw_only=True)
 
 
 @frozen

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import attrs
 
+from kalam_props.checks.linearizability.again import can_show
 from kalam_props.checks.linearizability.blocks import (
     NEVER,
     NOTHING,
@@ -17,7 +19,7 @@ from kalam_props.checks.linearizability.blocks import (
     settle,
 )
 from kalam_props.checks.linearizability.forward import look_for_order
-from kalam_props.checks.linearizability.moves import register_moves, text_moves
+from kalam_props.checks.linearizability.moves import Move, Moves, register_moves, text_moves
 from kalam_props.checks.linearizability.operation import UNKNOWN, Operation, Settled, Shortcut
 from kalam_props.checks.linearizability.stale import stale_text, stale_value
 
@@ -38,9 +40,16 @@ def register_shortcut(initial: object) -> Shortcut:
             moves = register_moves(operations, initial)
             if moves is None:
                 return stale_value(operations, initial)
-            return look_for_order(moves, check, lambda: stale_value(operations, initial))
+            return look_for_order(
+                moves, check, partial(at_once, moves), lambda: stale_value(operations, initial)
+            )
         except TypeError:  # a value that cannot be looked up
             return None
+
+    def at_once(moves: Moves, rank: int) -> Settled | None:
+        if moves.move[rank] not in (Move.READ, Move.CHANGE) or can_show(moves, rank):
+            return None
+        return Settled("violated", stuck=moves.position[rank])
 
     def unique(operations: Sequence[Operation], check: Callable[[], None]) -> Settled | None:
         shape = _register_shape(operations, initial, _returns(operations))
@@ -62,7 +71,8 @@ def text_shortcut(initial: str) -> Shortcut:
             moves = text_moves(operations, initial)
             if moves is None:
                 return otherwise(operations, check)
-            return look_for_order(moves, check, lambda: otherwise(operations, check))
+            told = cache(lambda: otherwise(operations, check))
+            return look_for_order(moves, check, lambda _: told(), told)
         except TypeError:  # what should be a text is none
             return None
 

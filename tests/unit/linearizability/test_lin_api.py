@@ -186,6 +186,94 @@ def test_a_group_that_alone_is_broken_is_found_beside_one_without_hope():
         assert (found.verdict, found.stuck) == ("violated", len(slow))
 
 
+def test_a_glance_decides_what_no_search_would_end():
+    """And it is told: what is stuck, and how far an order was found."""
+    model = attrs.evolve(counter(), glance=lambda operations: len(operations) - 1)
+    found = check_linearizable(model, hopeless(), timeout=60)
+    assert (found.verdict, found.stuck) == ("violated", 24)
+    assert found.partial_linearizations
+    assert "operation 24" in found.explanation
+
+
+def test_an_old_text_in_a_long_history_is_stuck_where_it_was_got():
+    """It shows at a glance, and what is told is the same as what a search finds."""
+    operations = []
+    for i in range(400):
+        operations.append(Operation("w", ("put", f"k{i % 4}", f"<{i}>"), None, i * 100, i * 100 + 60))
+        operations.append(Operation("r", ("get", f"k{i % 4}"), f"<{i}>", i * 100 + 61, i * 100 + 99))
+    late = 2 * 340 + 1
+    operations[late] = attrs.evolve(operations[late], output="<20>")
+    found = check_linearizable(key_value(), operations)
+    assert (found.verdict, found.stuck) == ("violated", late)
+    assert f"operation {late} (process r: get('k0') -> '<20>'" in found.explanation
+    assert [len(order) for order in found.partial_linearizations] == [171]
+    operations[late - 1] = attrs.evolve(operations[late - 1], input=("put", "k0", "<20>"))
+    assert check_linearizable(key_value(), operations).verdict == "holds"
+
+
+def test_of_two_old_texts_the_first_is_told_whichever_was_looked_at():
+    """Also where a search would not get so far: so many appends at once have too many orders."""
+    pieces = [f"<{i}>" for i in range(30)]
+    whole = "".join(reversed(pieces))
+    operations = [Operation("w", ("append", "k", piece), None, 0, 10) for piece in pieces]
+    calls = [
+        ("get", whole),
+        ("put", "x"),
+        ("get", "x"),
+        ("put", "y"),
+        ("get", "y"),
+        ("get", "x"),
+        ("get", whole),
+    ]
+    for at, (verb, text) in enumerate(calls):
+        call, output = (("get", "k"), text) if verb == "get" else (("put", "k", text), None)
+        operations.append(Operation("r", call, output, at * 10 + 11, at * 10 + 20))
+    assert key_value().glance(operations) == 36
+    found = check_linearizable(key_value(), operations, timeout=60)
+    assert (found.verdict, found.stuck) == ("violated", 35)
+    assert {len(order) for order in found.partial_linearizations} == {35}
+
+
+def test_a_text_may_come_back_by_a_put_that_was_lost_long_ago():
+    """What is near does not show it; all there is does."""
+    lost = Operation("l", ("put", "k", "long ago"), UNKNOWN, 5, None)
+    operations = [Operation("w", ("put", "k", "long ago"), None, 0, 10), lost]
+    for i in range(20):
+        text = "long ago" if i in (0, 19) else f"{i}"
+        if i not in (0, 19):
+            operations.append(Operation("w", ("put", "k", text), None, 20 * i + 11, 20 * i + 20))
+        operations.append(Operation("r", ("get", "k"), text, 20 * i + 21, 20 * i + 30))
+    assert check_linearizable(key_value(), operations).verdict == "holds"
+    without = [o for o in operations if o is not lost]
+    assert key_value().glance(without) == len(without) - 1
+    assert check_linearizable(key_value(), without).verdict == "violated"
+
+
+@pytest.mark.parametrize(
+    ("got", "seen", "verdict"),
+    [("abc", None, "holds"), ("abd", 4, "violated"), ("ca", None, "violated"), ("", None, "violated")],
+)
+def test_a_text_that_does_not_end_with_anything_written_is_seen_at_a_glance(got, seen, verdict):
+    """Whenever that was written, and by whichever operation; what else is wrong takes longer."""
+    operations = [
+        Operation("w", ("put", "k", "a"), None, 0, 10),
+        Operation("w", ("append", "k", "bc"), None, 11, 20),
+        Operation("w", ("append", "k", ""), None, 21, 30),
+        Operation("r", ("get", "k"), "abc", 31, 40),
+        Operation("r", ("get", "k"), got, 41, 50),
+    ]
+    found = check_linearizable(key_value(), operations)
+    assert (key_value().glance(operations), found.verdict) == (seen, verdict)
+    assert found.stuck == (None if verdict == "holds" else 4)
+
+
+def test_an_answer_of_another_type_is_left_to_the_search():
+    """A glance cannot look it up, and a text is never equal to it."""
+    put = Operation("w", ("put", "k", "a"), None, 0, 10)
+    gets = [Operation("r", ("get", "k"), ["a"], i, i + 5) for i in (11, 21)]
+    assert check_linearizable(key_value(), [put, *gets]).verdict == "violated"
+
+
 def test_a_long_history_needs_no_recursion():
     """Ten thousand operations deep, by shortcut and by search; the search is also led astray at the start."""
     operations = [write(1, 0, 20_005), write(2, 0, 5)]
@@ -221,6 +309,12 @@ def test_a_wrong_verb_is_an_error_of_the_caller():
     for model in (cas_register(0), counter(), fifo_queue()):
         with pytest.raises(ValueError, match="knows"):
             check_linearizable(model, [Operation(0, ("swap", 1, 2), None, 0, 1)])
+    operations = [
+        Operation(0, ("get", "k"), "what nobody put", 0, 1),
+        Operation(0, ("delete", "k"), None, 2, 3),
+        Operation(0, ("get", "k"), "", 4, 5),
+    ]
+    assert key_value().glance(operations) is None
 
 
 def test_an_answer_can_be_compared_printed_and_pickled():

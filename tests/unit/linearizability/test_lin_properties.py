@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalam_props.checks.linearizability import (
+    UNKNOWN,
+    Operation,
     cas_register,
     check_linearizable,
     counter,
@@ -22,6 +24,10 @@ from kalam_props.checks.linearizability import (
     register,
     set_model,
 )
+from kalam_props.checks.linearizability.again import can_show
+from kalam_props.checks.linearizability.blocks import NEVER
+from kalam_props.checks.linearizability.forward import look_for_order
+from kalam_props.checks.linearizability.moves import Move, register_moves, text_moves
 from kalam_props.checks.linearizability.stale import stale_text, stale_value
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -74,7 +80,7 @@ CALLS = {
 
 
 def without_promises(model):
-    return attrs.evolve(model, shortcut=None, effect=lambda _call, _output: None, towards=None)
+    return attrs.evolve(model, shortcut=None, glance=None, effect=lambda _call, _output: None, towards=None)
 
 
 def agree(model, operations):
@@ -84,7 +90,7 @@ def agree(model, operations):
     answers = [
         check_linearizable(model, operations),
         check_linearizable(attrs.evolve(model, shortcut=None), operations),
-        check_linearizable(attrs.evolve(model, towards=None, shortcut=None), operations),
+        check_linearizable(attrs.evolve(model, towards=None, shortcut=None, glance=None), operations),
         check_linearizable(without_promises(model), operations),
     ]
     for answer in answers:
@@ -201,9 +207,22 @@ def spoiled(random, operations):
     return [*operations[:at], chosen, *operations[at + 1 :]]
 
 
+def told_of_one_answer(model, operations):
+    """The position of each answer that cannot be true, by a look at it alone."""
+    moves_of = text_moves if model.init() == "" else register_moves
+    moves = moves_of(operations, model.init())
+    return [
+        moves.position[rank]
+        for rank, move in enumerate(moves.move)
+        if move in (Move.READ, Move.CHANGE) and moves.returned[rank] < NEVER and not can_show(moves, rank)
+    ]
+
+
 def quick_means_agree(model, operations):
     """What finds an order or a stale value without the search is right, if it says anything."""
     legal = some_order_is_legal(model, operations)
+    assert not told_of_one_answer(model, operations) or not legal
+    assert model.glance is None or model.glance(operations) is None or not legal
     settled = model.shortcut(operations, lambda: None)
     assert settled is None or settled.verdict == ("holds" if legal else "violated")
     stale = stale_text if model.init() == "" else stale_value
@@ -220,6 +239,96 @@ def test_one_wrong_answer_gets_the_verdict_of_trying_every_order(name, seed, sha
     operations = store_history(random, STORES[name], size=size, concurrency=concurrency, lost=0.2)
     quick_means_agree(STORES[name], operations)
     quick_means_agree(STORES[name], spoiled(random, operations))
+
+
+def stale(random, operations):
+    """One answer is what an earlier one of its kind was."""
+    gets = [i for i, o in enumerate(operations) if o.input[0] in ("get", "read") and o.output is not UNKNOWN]
+    if len(gets) < 2:
+        return operations
+    early, late = sorted(random.sample(gets, 2))
+    changed = attrs.evolve(operations[late], output=operations[early].output)
+    return [*operations[:late], changed, *operations[late + 1 :]]
+
+
+@pytest.mark.parametrize("name", STORES)
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 2**48), shape=st.sampled_from([(6, 1), (7, 2), (9, 2), (9, 4)]))
+def test_an_old_answer_gets_the_verdict_of_trying_every_order(name, seed, shape):
+    """The mistake that is looked for first, where it is one and where the value had come back."""
+    random, (size, concurrency) = Random(seed), shape
+    operations = store_history(random, STORES[name], size=size, concurrency=concurrency, lost=0.1)
+    quick_means_agree(STORES[name], stale(random, operations))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**48))
+def test_what_is_seen_at_a_glance_is_told_as_what_was_searched(seed):
+    """A verdict that needed no search has an operation that is stuck and the longest orders before it."""
+    random = Random(seed)
+    agree(key_value(), stale(random, store_history(random, key_value(), size=8, concurrency=2, lost=0.1)))
+
+
+@pytest.mark.parametrize(
+    ("other", "begins", "again"),
+    [
+        ((11, 20), 21, None),
+        ((10, 20), 21, None),
+        ((11, 20), 20, None),
+        ((11, 20), 21, 25),
+        ((11, 20), 21, 26),
+    ],
+)
+@pytest.mark.parametrize("name", STORES)
+def test_a_look_at_one_answer_takes_what_touches_it_for_open(name, other, begins, again):
+    """Two that touch at an instant may come in either order; a nanosecond apart they may not."""
+    shown, written = (("get", "k"), "a"), [("put", "k", "a"), ("put", "k", "b"), ("append", "k", "")]
+    if name == "register":
+        shown, written = (("read",), 1), [("write", 1), ("write", 2), ("cas", 9, 9)]
+    operations = [
+        Operation(0, written[0], None, 0, 10),
+        Operation(1, written[1], None, *other),
+        Operation(2, *shown, begins, 25),
+        Operation(3, written[2], False if name == "register" else None, 90, 99),
+    ]
+    if again is not None:
+        operations.append(Operation(4, written[0], None, again, 80))
+    wrong = not some_order_is_legal(STORES[name], operations)
+    assert wrong == ((other, begins, again) in [((11, 20), 21, None), ((11, 20), 21, 26)])
+    assert told_of_one_answer(STORES[name], operations) == ([2] if wrong else [])
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_most_old_answers_are_seen_by_a_look_at_them(name):
+    """Of those that make a history illegal, whatever else is open; and for texts mostly at a glance."""
+    illegal, looks, glances = 0, 0, 0
+    for seed in range(300):
+        random, model = Random(seed), STORES[name]
+        operations = stale(random, store_history(random, model, size=10, concurrency=2, lost=0.1))
+        if some_order_is_legal(model, operations):
+            continue
+        illegal += 1
+        looks += bool(told_of_one_answer(model, operations))
+        glances += model.glance is not None and model.glance(operations) is not None
+    assert illegal > 50
+    assert looks > illegal * 0.5
+    assert model.glance is None or glances > illegal * 0.3
+
+
+def test_where_a_pass_over_a_register_is_stuck_that_answer_is_looked_at():
+    """So an old answer in a long history is found without looking at all the others."""
+    stuck = wrong = 0
+    for seed in range(100):
+        random, model = Random(seed), STORES["register"]
+        operations = stale(random, store_history(random, model, size=60, concurrency=3, lost=0))
+        moves, asked = register_moves(operations, 0), []
+        look_for_order(moves, lambda: None, asked.append, lambda: None)
+        stuck += bool(asked)
+        if any(moves.move[rank] == Move.READ and not can_show(moves, rank) for rank in asked):
+            wrong += 1
+            found = model.shortcut(operations, lambda: None)
+            assert (found.verdict, found.stuck) == ("violated", check_linearizable(model, operations).stuck)
+    assert stuck > wrong > 20
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -245,6 +354,7 @@ def test_wrong_answers_get_the_verdict_of_trying_every_order_all_night(name):
         )
         quick_means_agree(STORES[name], operations)
         quick_means_agree(STORES[name], spoiled(random, operations))
+        quick_means_agree(STORES[name], stale(random, operations))
 
 
 LONG = st.sampled_from([(20, 3), (20, 8), (60, 5), (60, 12)])
