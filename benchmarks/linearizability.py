@@ -21,7 +21,8 @@ import random
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import evolve, frozen
@@ -230,16 +231,20 @@ def ours(case: Case, timeout: float) -> Timed:
     return Timed(verdict, wall, cpu)
 
 
-def theirs(cases: list[Case], timeout: float) -> Iterator[Timed]:
-    """Porcupine's, in the same order; each history is judged when it is asked for."""
+@contextmanager
+def porcupine(timeout: float) -> Iterator[Callable[[Case], Timed]]:
+    """Gives Porcupine's verdict and times; a process of its own judges each history."""
     with tempfile.TemporaryDirectory() as folder:
         program, data = Path(folder) / "porcupine-bench", Path(folder) / "history.json"
         subprocess.run(["go", "build", "-o", program, "."], cwd=HERE / "porcupine", check=True)
-        for case in cases:
+
+        def theirs(case: Case) -> Timed:
             data.write_text(for_porcupine(case, timeout))
             output = subprocess.run([program, data], check=True, capture_output=True, text=True).stdout
             answer = json.loads(output)
-            yield Timed(answer["verdict"], answer["ns"] / 1e9, answer["cpu_ns"] / 1e9)
+            return Timed(answer["verdict"], answer["ns"] / 1e9, answer["cpu_ns"] / 1e9)
+
+        yield theirs
 
 
 def main() -> None:
@@ -253,7 +258,8 @@ def main() -> None:
     parser.add_argument("--values", nargs="+", default=["few", "unique"], choices=["few", "unique"])
     parser.add_argument("--timeout", type=float, default=10, help="seconds a history, for each of the two")
     options = parser.parse_args()
-    cases = [
+    # Each is made when it is its turn: with all in memory, a collection of garbage would look through them.
+    cases = (
         history(model, size, concurrency, legal=legal, lost=lost, unique=values == "unique")
         for model in options.models
         for values in options.values
@@ -261,17 +267,20 @@ def main() -> None:
         for concurrency in options.concurrency
         for legal in (True, False)
         for lost in (False, True)
-    ]
+    )
     print(f"{'':<66}{'ours':>8}{'':>10}{'Porcupine':>10}{'':>10}{'ratio':>8}")
     titles = f"{'wall ms':>10}{'cpu ms':>10}{'wall ms':>10}{'cpu ms':>10}{'wall':>8}{'cpu':>8}"
     print(f"{'model values size open':<56}{titles}  verdicts")
     rows: list[tuple[str, Timed, Timed]] = []
-    for case, other in zip(cases, theirs(cases, options.timeout), strict=True):
-        mine = ours(case, options.timeout)
-        rows.append((case.name, mine, other))
-        times = "".join(f"{seconds * 1e3:>10.2f}" for one in (mine, other) for seconds in (one.wall, one.cpu))
-        ratios = f"{mine.wall / other.wall:>8.2f}{mine.cpu / other.cpu:>8.2f}"
-        print(f"{case.name:<56}{times}{ratios}  {mine.verdict} / {other.verdict}", flush=True)
+    with porcupine(options.timeout) as theirs:
+        for case in cases:
+            other, mine = theirs(case), ours(case, options.timeout)
+            rows.append((case.name, mine, other))
+            times = "".join(
+                f"{seconds * 1e3:>10.2f}" for one in (mine, other) for seconds in (one.wall, one.cpu)
+            )
+            ratios = f"{mine.wall / other.wall:>8.2f}{mine.cpu / other.cpu:>8.2f}"
+            print(f"{case.name:<56}{times}{ratios}  {mine.verdict} / {other.verdict}", flush=True)
     _sum_up(rows, options.timeout)
 
 
