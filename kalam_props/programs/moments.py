@@ -16,6 +16,8 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
+_WRITE_STEP_US = 100
+
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
 more often where it begins; mostly from where it publishes what it wrote until shortly after it has deleted
@@ -30,6 +32,14 @@ _STRIDE = 13
 def in_race(moment: int) -> Release | None:
     """Half leave with the others, half a little later."""
     return Release(us=_OFFSETS_US[moment - 16]) if moment >= 16 else None
+
+
+def in_write(moment: int) -> Release | None:
+    """At the beginning of a write, or anywhere in the few milliseconds that it takes.
+
+    A read that is sent together with a write looks before that commits.
+    """
+    return Release(us=_WRITE_STEP_US * moment) if moment else None
 
 
 def at_flush(moment: int) -> Release | None:
