@@ -42,7 +42,7 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Program, Release, TableDef
-from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, in_write, swept
+from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, in_writes, swept
 from kalam_props.programs.tables import before, is_named
 
 
@@ -272,7 +272,7 @@ class Watching(ProgramMachine):
             chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
             read = Select(self.on) if chosen == "select" else Count(self.on)
             self.add(read, f"{owner}/{2 + number}", join=True)
-            self.when(in_write(swept(watch.moment, number)))
+            self.when(in_writes(swept(watch.moment, number), watch.statements))
 
 
 @frozen

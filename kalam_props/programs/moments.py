@@ -34,12 +34,12 @@ def in_race(moment: int) -> Release | None:
     return Release(us=_OFFSETS_US[moment - 16]) if moment >= 16 else None
 
 
-def in_write(moment: int) -> Release | None:
-    """At the beginning of a write, or anywhere in the few milliseconds that it takes.
+def in_writes(moment: int, number: int) -> Release | None:
+    """At the beginning of so many writes, or anywhere in the few milliseconds that each of them takes.
 
     A read that is sent together with a write looks before that commits.
     """
-    return Release(us=_WRITE_STEP_US * moment) if moment else None
+    return Release(us=_WRITE_STEP_US * moment * number) if moment else None
 
 
 def at_flush(moment: int) -> Release | None:
