@@ -33,6 +33,7 @@ from pathlib import Path
 import httpx
 from attrs import define, frozen
 
+from kalam_props.errors import TargetError
 from kalam_props.hunt.campaign import Listener, Plan, hunt
 from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
@@ -189,7 +190,10 @@ def scenario_loop(faults: tuple[str, ...], driver: str, limit: float) -> str:
             began, runs = time.monotonic(), 0
             while time.monotonic() - began < limit:
                 runs += 1
-                result = run(Scenario(), workspace, Path(folder) / "history.jsonl", lambda _: None)
+                try:
+                    result = run(Scenario(), workspace, Path(folder) / "history.jsonl", lambda _: None)
+                except TargetError as error:  # a refused insert ends it
+                    return f"ended in run {runs}, {time.monotonic() - began:.0f} s: {error}"
                 if not result.passed:
                     names = ", ".join(sorted({anomaly.name for anomaly in result.verdict.anomalies}))
                     return f"{names or 'failed'} in run {runs}, {time.monotonic() - began:.0f} s"
