@@ -34,7 +34,7 @@ from kalam_props.programs.tables import misplaced
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
-OFFSETS_US = (300, 1_000, 3_000)
+OFFSETS_US = (300, 1_000, 2_000, 3_500)
 """Delays that are tried in a race that causes no flush."""
 
 FIRST_RUNS = 4
@@ -66,7 +66,7 @@ def placements(program: Program) -> list[Program]:
             for place in meeting
             for fraction in FRACTIONS
         ]
-    found += [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
+    found += _later(plain)
     released = [place for place in places(program) if step_at(program, place).release is not None]
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
@@ -75,9 +75,12 @@ def placements(program: Program) -> list[Program]:
 
 
 def placed_together(program: Program, fractions: Sequence[float] = FRACTIONS) -> list[Program]:
-    """The program as it is, without release points, and with all that can meet a flush at places of it."""
+    """The program as it is, without release points, and with all that can meet a flush at places of it.
+
+    In a race without a flush, with each lane a little later.
+    """
     plain = _without_release_points(program)
-    found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions))
+    found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions), *_later(plain))
     return list(_whole(found).values())
 
 
@@ -153,6 +156,11 @@ def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]
     if meeting:
         for fraction in fractions:
             yield with_release(raced, meeting, Release("flush", fraction=fraction))
+
+
+def _later(plain: Program) -> list[Program]:
+    """In races without a flush, each lane's first step a little later than the others."""
+    return [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
 
 
 def _all_meeting(program: Program) -> list[Place]:

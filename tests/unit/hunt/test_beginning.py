@@ -73,7 +73,7 @@ def test_a_rare_failure_is_found_by_repeating_a_shape(found):
         return {"stale-read": (1 - 0.9**scans) * has(program, Flush)}
 
     best, rate = begin(SimulatedLab(model, 1), found, ENDLESS)
-    assert best.program.operations == 3
+    assert best.program.operations in (3, 4)  # which of the shapes shows it first is luck
     assert rate.likely < 0.3
 
 
