@@ -232,7 +232,7 @@ def _keys(program: Program, op: Operation) -> set[object]:
 
 def _has_a_batch(line: _Line) -> bool:
     """Whether one of few writes has several rows, which may be what matters."""
-    writes = [placed for placed in line if not isinstance(placed[1].op, _READS)]
+    writes = [placed for placed in line if not isinstance(placed[1].op, (*_READS, Kill, Restart))]
     return len(writes) <= _FEW_WRITES and any(_rows(placed) > 1 for placed in writes)
 
 

@@ -504,10 +504,10 @@ class Crashes(Inserts, Flushes, Races):
         self.hot = 0
 
     def program(self) -> Program:
-        """With a kill at its end where none was drawn: what was acknowledged must be there after it."""
+        """With an outage at its end where none was drawn: what was acknowledged must be there after it."""
         if not self.outages:
             self.outages += 1
-            self.add(Kill(), 0, join=False)
+            self.add(Restart() if self.drawn % 2 else Kill(), 0, join=False)
         return super().program()
 
 

@@ -103,6 +103,10 @@ FOUND = {
         (3, 6),
     ),
     "hot-not-replayed": (program(NOISE, {"0/1": (insert(2), Restart(), Kill())}), (3,)),
+    "flush-replayed": (
+        program(NOISE, {"0/1": (insert(2, 3), AwaitFlush("t"), DELETE, Restart())}, flush_rows=2),
+        (5,),
+    ),
     "not-durable": (program(NOISE, {"0/1": (insert(2),)}, {"1/1": (Kill(),)}), (3,)),
 }
 """Programs as they are found: by the number of their witness' steps, what a fault leaves of them."""
