@@ -54,7 +54,7 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
     """
     known = [
         shape
-        for some in _handfuls(_line(program, core))
+        for some in _handfuls(program, _line(program, core), key)
         for rows in ((1, 2) if _has_a_batch(some) else (1,))
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
@@ -79,17 +79,19 @@ def _line(program: Program, core: Sequence[Place]) -> _Line:
     return tuple(line)
 
 
-def _handfuls(line: _Line) -> Iterator[_Line]:
+def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
     """Its writes, for the reads after every program may show it as well; all of it.
 
-    Of more steps than a handful, the last insert; that and the last read.
+    Of more steps than a handful, those that write the row in question, or the last insert, with what brings
+    the server down; those and the last read.
     """
     writes = tuple(placed for placed in line if not isinstance(placed[1].op, _READS))
     handfuls = [writes, line]
     if len(line) > MOST_STEPS:
-        inserts = [placed for placed in writes if isinstance(placed[1].op, Insert)]
-        reads = [placed for placed in line if isinstance(placed[1].op, _READS)]
-        handfuls += [tuple(inserts[-1:]), (*inserts[-1:], *reads[-1:])]
+        about = [placed for placed in writes if key is not None and key in _keys(program, placed[1].op)]
+        about = about or [placed for placed in writes if isinstance(placed[1].op, Insert)][-1:]
+        kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
+        handfuls += [kept, (*kept, *[p for p in line if isinstance(p[1].op, _READS)][-1:])]
     for handful in handfuls:
         for some in _one_end_each(handful):
             if 0 < len(some) <= MOST_STEPS:

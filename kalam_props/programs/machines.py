@@ -507,7 +507,7 @@ class Crashes(Inserts, Flushes, Races):
         """With an outage at its end where none was drawn: what was acknowledged must be there after it."""
         if not self.outages:
             self.outages += 1
-            self.add(Restart() if self.drawn % 2 else Kill(), 0, join=False)
+            self.add(Kill() if self.drawn % 3 else Restart(), 0, join=False)
         return super().program()
 
 

@@ -153,6 +153,20 @@ def test_of_many_steps_the_last_write_and_what_shows_it_are_taken(tmp_path):
     assert all(many[-1] in operations(shape, places(shape)) for shape in known)
 
 
+def test_of_many_steps_those_that_write_the_row_in_question_are_taken_with_what_brings_the_server_down(
+    tmp_path,
+):
+    """A row that was deleted and is back after a restart, in a witness with much else."""
+    whole = program(
+        {"0/1": (insert(1), insert(2, 3), SCAN, DELETE, insert(4), SCAN, Restart())}, flush_rows=2
+    )
+    line = core_of(whole, tmp_path, 0, 1, 2, 3, 4, 5)
+    assert len(line) > MOST_STEPS
+    kept = [operations(shape, places(shape)) for shape in shapes(whole, line, 2)]
+    assert [insert(2), DELETE, Restart()] in kept
+    assert [insert(2, 3), AwaitFlush("t"), DELETE, Restart()] in kept
+
+
 def test_flushes_are_asked_for_only_as_the_program_asks(tmp_path):
     """A server may have no command for it, or look at its policies once in a minute."""
     for whole, kinds in (
