@@ -152,6 +152,8 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
 def _without_a_command(line: _Line) -> Iterator[_Rounds]:
     """In turn; the last step beside the others; the last two at once; a read by two users at once."""
     yield _in_turn(line)
+    if any(isinstance(step.op, (Kill, Restart)) for _, step in line):
+        return  # each run takes a second; where it matters when a server goes down, larger cuts have it
     owner, (reader, read) = line[0][0], line[-1]
     if isinstance(read.op, _READS) and user_of(owner) != user_of(reader):
         yield (*_in_turn(line[:-1]), _race(((owner, read),), line[-1:]))
