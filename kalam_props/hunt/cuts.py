@@ -49,7 +49,10 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
         inserts = [p for p in everything if p != place and _makes(program, p, place)]
         earlier = [p for p in inserts if began.get(p, 0) < began[place]]
         anyway = [] if isinstance(operation_at(program, place), Insert) else inserts[:1]
-        needed.update(sorted(earlier, key=lambda p: began.get(p, 0))[-1:] or anyway)
+        earlier.sort(key=lambda p: began.get(p, 0))
+        needed.update(earlier[-1:] or anyway)
+        # What ran beside it may have come after it; then it needed the one before that.
+        needed.update([p for p in earlier if p[0] < place[0]][-1:])
     needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
     at, session, index = min(witness)
     after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]

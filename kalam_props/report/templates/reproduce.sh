@@ -66,6 +66,7 @@ subscribe() {
   fi
   told=$OUT/$1 subscriber=$OUT/subscriber-$2-$3-$1 watching=$4
   shift 4
+  : >"$told" # there before anybody looks into it
   "$KALAM" -u "$URL" "$@" --no-color --no-spinner --subscribe "$watching" >"$told" 2>&1 &
   echo $! >"$subscriber"
   waited=0

@@ -60,6 +60,8 @@ def test_the_insert_of_a_row_that_the_witness_names_is_part_of_the_core(tmp_path
         {"0/1": (UPDATE,), "0/2": (insert(2),)},
     )
     assert operations(whole, core_of(whole, tmp_path, 3)) == [insert(2, 3), UPDATE]
+    again = program({"0/1": (insert(1, 2),)}, {"0/1": (insert(2),), "0/2": (DELETE,)})
+    assert operations(again, core_of(again, tmp_path, 2)) == [insert(1, 2), insert(2), DELETE]
     beside = program({"0/2": (insert(1), insert(2, 3)), "0/1": (UPDATE,)})
     assert operations(beside, core_of(beside, tmp_path, 2)) == [insert(2, 3), UPDATE]
 
