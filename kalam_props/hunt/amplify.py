@@ -8,21 +8,8 @@ from __future__ import annotations
 import math
 from typing import cast
 
-from kalam_props.history.operations import (
-    AwaitFlush,
-    Delete,
-    Flush,
-    Get,
-    Increment,
-    Insert,
-    Kill,
-    Operation,
-    Recreate,
-    Restart,
-    Txn,
-    Update,
-)
-from kalam_props.hunt.structure import steps_of
+from kalam_props.history.operations import AwaitFlush, Flush, Kill, Recreate, Restart, parts
+from kalam_props.hunt.structure import keys_of, steps_of
 from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program, Round, Step
 
@@ -69,22 +56,9 @@ def _shifted(program: Program, by: int) -> Program:
 
 def _keys(program: Program) -> list[int] | None:
     """Every key that the program names; None where one is no integer."""
-    keys: list[int] = []
-
-    def collect(op: Operation) -> bool:
-        match op:
-            case Insert():
-                found = [row[program.tables[op.table].key_index] for row in op.rows]
-            case Update() | Increment() | Delete() | Get():
-                found = [op.key]
-            case Txn():
-                return all(collect(inner) for inner in op.ops)
-            case _:
-                return True
-        keys.extend(key for key in found if isinstance(key, int) and not isinstance(key, bool))
-        return all(isinstance(key, int) and not isinstance(key, bool) for key in found)
-
-    return keys if all(collect(step.op) for step in steps_of(program)) else None
+    named = [key for step in steps_of(program) for op in parts(step.op) for key in keys_of(program, op)]
+    keys = [key for key in named if isinstance(key, int) and not isinstance(key, bool)]
+    return keys if len(keys) == len(named) else None
 
 
 def _once_only(program: Program) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from kalam_props.history.events import History
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.contest import ENOUGH, shape_that_fails
 from kalam_props.hunt.cuts import core, cut_to_witness
@@ -46,19 +47,24 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     share = HANGING_SHARE if wanted.name == "hung" else SHAPES_SHARE
     shapes_until = time.monotonic() + share * (deadline - time.monotonic())
     trials = shape_that_fails(bench, known, wanted, shapes_until)
+    if not trials:
+        trials = _cut_that_fails(bench, found, history, deadline)
     if trials:
         best = best_of(trials, wanted)
         return best, estimate(bench, best.program, best.sighting, deadline=deadline)
-    tried = set()
-    for guess in cut_to_witness(found.program, history, anomaly):
-        if 0 < guess.operations < found.program.operations and digest(guess) not in tried:
-            tried.add(digest(guess))
-            trials = _probe(bench, guess, wanted, deadline)
-            if trials:
-                best = best_of(trials, wanted)
-                return best, estimate(bench, best.program, best.sighting, deadline=deadline)
     whole_until = (2 * time.monotonic() + deadline) / 3
     return found, estimate(bench, found.program, wanted, deadline=whole_until)
+
+
+def _cut_that_fails(bench: Bench, found: Best, history: History, deadline: float) -> list[Trial]:
+    """Trials of the first cut of the program that fails; none where none does."""
+    cuts = cut_to_witness(found.program, history, found.sighting.anomaly)
+    for guess in {digest(cut): cut for cut in cuts}.values():
+        if 0 < guess.operations < found.program.operations:
+            trials = _probe(bench, guess, found.sighting, deadline)
+            if trials:
+                return trials
+    return []
 
 
 def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:

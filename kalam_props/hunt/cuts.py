@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
 from kalam_props.history.operations import AwaitFlush, Flush, Insert, Kill, Pause, Recreate, Restart
-from kalam_props.hunt.structure import Place, keep, operation_at, places
+from kalam_props.hunt.structure import Place, keep, keys_of, operation_at, places
 from kalam_props.programs.model import Program, user_of
 
 
@@ -71,10 +71,7 @@ def _makes(program: Program, place: Place, later: Place) -> bool:
     definition = program.tables[op.table]
     if definition.type == "user" and user_of(place[1]) != user_of(later[1]):
         return False
-    rows = {row[definition.key_index] for row in op.rows}
-    if isinstance(other, Insert):
-        return any(row[definition.key_index] in rows for row in other.rows)
-    return getattr(other, "key", None) in rows
+    return not keys_of(program, op).isdisjoint(keys_of(program, other))
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

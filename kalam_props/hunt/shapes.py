@@ -25,7 +25,7 @@ from kalam_props.history.operations import (
     Restart,
     Select,
 )
-from kalam_props.hunt.structure import Place, operation_at, places, size, step_at
+from kalam_props.hunt.structure import Place, keys_of, operation_at, places, size, step_at
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
 from kalam_props.programs.tables import misplaced
@@ -88,7 +88,7 @@ def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
     writes = tuple(placed for placed in line if not isinstance(placed[1].op, _READS))
     handfuls = [writes, line]
     if len(line) > MOST_STEPS:
-        about = [placed for placed in writes if key is not None and key in _keys(program, placed[1].op)]
+        about = [placed for placed in writes if key is not None and key in keys_of(program, placed[1].op)]
         about = about or [placed for placed in writes if isinstance(placed[1].op, Insert)][-1:]
         kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
         handfuls += [kept, (*kept, *[p for p in line if isinstance(p[1].op, _READS)][-1:])]
@@ -213,7 +213,7 @@ def _with_policies(program: Program, tables: set[str], rows: int | None) -> Prog
 
 def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
     """Its inserts with one row, the last batch with so many: first those of keys that other steps name."""
-    keys = [_keys(program, step.op) for _, step in line]
+    keys = [keys_of(program, step.op) for _, step in line]
     batch = max((at for at, placed in enumerate(line) if _rows(placed) > 1), default=None)
 
     def cut(at: int, step: Step) -> Step:
@@ -225,13 +225,6 @@ def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
         return evolve(step, op=evolve(step.op, rows=tuple(rows), statements=None))
 
     return tuple((session, cut(at, step)) for at, (session, step) in enumerate(line))
-
-
-def _keys(program: Program, op: Operation) -> set[object]:
-    """Of the rows that an operation names, or inserts."""
-    if isinstance(op, Insert):
-        return {row[program.tables[op.table].key_index] for row in op.rows}
-    return {getattr(op, "key", None)} - {None}
 
 
 def _has_a_batch(line: _Line) -> bool:

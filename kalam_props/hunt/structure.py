@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from kalam_props.history.operations import Insert, Operation, Txn
+from kalam_props.history.operations import Delete, Get, Increment, Insert, Operation, Scalar, Txn, Update
 from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef
 
 Place: TypeAlias = tuple[int, Session, int]
@@ -76,6 +76,17 @@ def step_at(program: Program, place: Place) -> Step:
 def operation_at(program: Program, place: Place) -> Operation:
     """The operation at a place."""
     return step_at(program, place).op
+
+
+def keys_of(program: Program, op: Operation) -> set[Scalar]:
+    """Of the rows that an operation names, or inserts; none of a transaction, whose parts have them."""
+    match op:
+        case Insert():
+            return {row[program.tables[op.table].key_index] for row in op.rows}
+        case Update() | Increment() | Delete() | Get():
+            return {op.key}
+        case _:
+            return set()
 
 
 def map_places(program: Program, changed: Collection[Place], change: Callable[[Step], Step]) -> Program:
