@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
@@ -41,14 +40,12 @@ def _remove_from_server(run: Path, created: Created, target: TargetOptions) -> l
     """Drop what a run made on a server that is not its own; what could not be dropped."""
     url = target.server_url or created.url
     where = evolve(target, server_url=url, kalamdb_server=None, driver="http")
-    folder = temporary_folder()
-    try:
-        with open_target(where, folder) as opened:
-            refused = remove(opened, created.namespaces, created.users)
-    except KalamPropsError as error:
-        return [f"{run}: {error}"]
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder() as folder:
+        try:
+            with open_target(where, folder) as opened:
+                refused = remove(opened, created.namespaces, created.users)
+        except KalamPropsError as error:
+            return [f"{run}: {error}"]
     gone = f"{', '.join(created.namespaces)} and {len(created.users)} users"
     click.echo(f"{run}: {gone} are gone from {url}")
     return refused

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,16 +65,14 @@ class Diagnosis:
 
 def diagnose(options: TargetOptions, machines: Mapping[str, type[ProgramMachine]]) -> Diagnosis:
     """Look at everything that a hunt with these options would use; nothing stays behind."""
-    folder = temporary_folder()
     diagnosis = Diagnosis()
-    try:
-        client, diagnosis = _client(options, folder, diagnosis)
-        with open_run(options, folder) as workspace:
-            return _of_workspace(workspace, client, machines, diagnosis)
-    except KalamPropsError as error:
-        return diagnosis.with_(Finding("a hunt", "problem", str(error)))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with temporary_folder() as folder:
+        try:
+            client, diagnosis = _client(options, folder, diagnosis)
+            with open_run(options, folder) as workspace:
+                return _of_workspace(workspace, client, machines, diagnosis)
+        except KalamPropsError as error:
+            return diagnosis.with_(Finding("a hunt", "problem", str(error)))
 
 
 def missing(machine: type[ProgramMachine], workspace: Workspace) -> str:

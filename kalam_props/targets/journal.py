@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from attrs import frozen
@@ -44,17 +46,22 @@ class Created:
         return left
 
 
-def temporary_folder() -> Path:
-    """A new folder for what nobody needs after the run.
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A new folder for what nobody needs afterwards; removed at the end.
 
     Raises:
         StorageError: none can be made.
 
     """
     try:
-        return Path(tempfile.mkdtemp(prefix=TEMPORARY))
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
     except OSError as error:
         raise StorageError(f"no temporary folder can be made ({error.strerror}); is the disk full?") from None
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def note(journal: Path, entry: dict[str, str | bool]) -> None:

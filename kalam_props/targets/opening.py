@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from attrs import field, frozen
@@ -67,9 +67,8 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
     """
     _check(options)
     command = client_of(options)
-    data = temporary_folder()
     server: ManagedServer | None = None
-    try:
+    with temporary_folder() as data, ExitStack() as opened:
         note(folder / JOURNAL, {"folder": str(data), "server_ours": options.server_url is None})
         home = data / "home"
         home.mkdir()
@@ -84,22 +83,16 @@ def open_target(options: TargetOptions, folder: Path) -> Iterator[Target]:
             product = probe(url)
         else:
             server, interval = _server(options, data, folder)
+            opened.callback(_end, server, folder)
             server.start()
             url, product, password = server.url, server.product, server.root_password
         driver = open_driver(options.driver, command, home)
-        try:
-            root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
-            admin = HttpDriver().connect(root, url=url)
-            try:
-                with Gate(url) if options.gate else nullcontext() as gate:
-                    yield Target(url, product, driver, root, admin, server, interval, gate)
-            finally:
-                admin.close()
-        finally:
-            driver.close()
-    finally:
-        _end(server, folder)
-        shutil.rmtree(data, ignore_errors=True)
+        opened.callback(driver.close)
+        root = Credential(ROOT_USER, password=password, token=login(url, ROOT_USER, password))
+        admin = HttpDriver().connect(root, url=url)
+        opened.callback(admin.close)
+        gate = opened.enter_context(Gate(url)) if options.gate else None
+        yield Target(url, product, driver, root, admin, server, interval, gate)
 
 
 @contextmanager
@@ -178,10 +171,8 @@ def _server(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedSe
     return ManagedServer(plan, server_data, folder / "server.log", password), interval
 
 
-def _end(server: ManagedServer | None, folder: Path) -> None:
+def _end(server: ManagedServer, folder: Path) -> None:
     """Stop a server of ours; the data folder of one that died by itself stays with the run."""
-    if server is None:
-        return
     crashed = server.crashed
     server.stop()
     if crashed and server.data_dir.exists():
