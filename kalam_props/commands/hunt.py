@@ -173,8 +173,9 @@ def _resume(folder: Path, target: TargetOptions, *, as_json: bool) -> int:
         seeds_folder=run.seeds_folder,
         known=known_and_open(run.seeds_folder, *run.known),
     )
-    for left in with_resumed(folder):
-        read_journal(left / JOURNAL).remove_folders()
+    for journal in (left / JOURNAL for left in with_resumed(folder)):
+        if journal.exists():  # killed before, it left nothing
+            read_journal(journal).remove_folders()
     # Of its own, since the journal and the server's log of the killed run are still needed as they are.
     again = make_run_dir(folder / RESUMED, "hunt")
     return _hunt(run, plan, folder, again, campaign.resume, as_json=as_json)

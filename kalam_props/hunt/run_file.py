@@ -80,6 +80,6 @@ def read_run(folder: Path, *, root_password: str | None) -> Run:
 
 
 def with_resumed(run: Path) -> list[Path]:
-    """The folders of a run that have a journal: its own, and that of its being resumed."""
+    """A run's folder, and that of its being resumed, if that has a journal."""
     again = run / RESUMED
     return [run, again] if (again / JOURNAL).exists() else [run]
