@@ -121,13 +121,13 @@ def _told(console: Console, trial: Trial, open_bugs: tuple[Open, ...], advance: 
 
 
 def _document(soaked: Soaked, lab: Lab, seed: int) -> dict[str, Any]:
-    shown = lab.evidence
+    shown = lab.exercised.evidence
     if soaked.anomalous:
         verdict = "violated"
     elif shown.vacuous is not None:
         verdict = "vacuous"
     else:
-        verdict = "unknown" if lab.unknown else "holds"
+        verdict = "unknown" if lab.exercised.unknown else "holds"
     return {
         "verdict": verdict,
         "seed": seed,
@@ -144,7 +144,7 @@ def _document(soaked: Soaked, lab: Lab, seed: int) -> dict[str, Any]:
         "network_faults": soaked.net_faults,
         "kills": soaked.kills,
         "indeterminate": shown.indeterminate,
-        "unknown": sorted(set(lab.unknown)),
+        "unknown": sorted(set(lab.exercised.unknown)),
         "seconds": round(soaked.seconds, 1),
         "interrupted": soaked.interrupted,
         "anomalies": [

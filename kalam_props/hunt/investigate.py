@@ -116,7 +116,6 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     if fast is not None:
         guess, rate = begin(fast, found, fast_until)
         small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
-        lab.count_executions(fast.executions)
         start = _failing_here(lab, (result.best, *result.larger)) if rate.seen else None
         if start is not None and start[0].program == small.program:
             took = evolve(small.shrinking, seconds=time.monotonic() - began)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TypeAlias
@@ -67,30 +67,44 @@ class Deaths:
     lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
 
+@define
+class Exercised:
+    """What was done by all labs on one target; `unknown` is why a check could not decide."""
+
+    executions: int = 0
+    evidence: Evidence = field(factory=Evidence)
+    unknown: list[str] = field(factory=list)
+    lock: threading.Lock = field(factory=threading.Lock, repr=False)
+
+    def add(self, shown: Evidence, unknown: Iterable[str]) -> None:
+        with self.lock:
+            self.executions += 1
+            self.evidence += shown
+            self.unknown.extend(unknown)
+
+
 Enough: TypeAlias = Callable[[list[Trial]], bool]
 """Whether the trials so far decide; asked before each new one."""
 
 
 @define
 class Lab:
-    """Runs and judges programs in one workspace. Thread-safe; counts what was exercised.
+    """Runs and judges programs in one workspace. Thread-safe.
 
-    `feedback`: whether what was learnt of flushes aims at later ones. `deaths`: of the server, which labs on
-    one target share.
+    `feedback`: whether what was learnt of flushes aims at later ones. `deaths` of the server, and what was
+    `exercised`: labs on one target share both. `executions`: of this lab alone.
     """
 
     workspace: Workspace
     folder: Path
     expect: str = "linearizable"
     limits: Limits = field(factory=Limits)
-    evidence: Evidence = field(factory=Evidence)
     aim: Aim = field(factory=Aim)
     executions: int = 0
     feedback: bool = True
     flush_times: FlushTimes = field(factory=FlushTimes)
-    executions_elsewhere: int = 0
-    unknown: list[str] = field(factory=list)
     deaths: Deaths = field(factory=Deaths)
+    exercised: Exercised = field(factory=Exercised)
     _programs: set[str] = field(factory=set, repr=False)
     _calibrated: bool = field(default=False, repr=False)
     _taken: int | None = field(default=None, repr=False)
@@ -109,10 +123,9 @@ class Lab:
         history = self._execute(program, path, self.limits, self.aim)
         verdict = judge(history, expect=self.expect)
         shown = evidence(history, asked_for_flush=asks_for_flush(program))
+        self.exercised.add(shown, verdict.unknown)
         with self._lock:
-            self.evidence += shown
             self.flush_times.learn(history)
-            self.unknown.extend(verdict.unknown)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings, met_its_flush(history))
 
@@ -167,7 +180,7 @@ class Lab:
             self.flush_times.learn(history)
             if _tells_of_death(history):
                 # The programs to come show it as a finding; should none do so, it is told all the same.
-                self.unknown.append(f"the server ended by itself while flushes were timed: {path}")
+                self.exercised.unknown.append(f"the server ended by itself while flushes were timed: {path}")
 
     def until(self, program: Program, runs: int, enough: Enough) -> list[Trial]:
         """Run a program up to `runs` times, some at once on fresh tables, until its trials are `enough`.
@@ -202,12 +215,8 @@ class Lab:
             flush_times=self.flush_times,
             aim=self.aim,
             deaths=self.deaths,
+            exercised=self.exercised,
         )
-
-    def count_executions(self, number: int) -> None:
-        """Add executions that were done for this lab by another."""
-        with self._lock:
-            self.executions_elsewhere += number
 
     def _new_path(self, program: Program) -> Path:
         """A path for a history; the program is on disk before anything is run."""

@@ -41,21 +41,23 @@ def verdict(outcome: Outcome, lab: Lab) -> str:
     """`violated`, `vacuous`, `unknown` or `holds`."""
     if outcome.findings or outcome.stopped is not None:
         return "violated"
-    if lab.evidence.vacuous is not None:
+    if lab.exercised.evidence.vacuous is not None:
         return "vacuous"
-    return "unknown" if lab.unknown else "holds"
+    return "unknown" if lab.exercised.unknown else "holds"
 
 
 def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> str:
     """The evidence table, and what it adds up to."""
-    shown = lab.evidence
+    shown = lab.exercised.evidence
     found = {"violated": f"{len(outcome.findings)} distinct findings", "holds": "nothing found"}
     result = verdict(outcome, lab)
-    words = found.get(result) or f"{result}: {shown.vacuous or '; '.join(sorted(set(lab.unknown))[:3])}"
+    words = (
+        found.get(result) or f"{result}: {shown.vacuous or '; '.join(sorted(set(lab.exercised.unknown))[:3])}"
+    )
     known = f", {outcome.known_failures} more programs with known ones" if outcome.known_failures else ""
     rows = (
         ("programs", outcome.programs),
-        ("executions", lab.executions + lab.executions_elsewhere),
+        ("executions", lab.exercised.executions),
         ("operations", shown.operations),
         ("pairs of operations that overlapped", shown.overlapping_pairs),
         ("flushes that completed", shown.flushes),
@@ -76,7 +78,7 @@ def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | No
 
 def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> dict[str, Any]:
     """The stable JSON document of a hunt."""
-    target, shown = lab.workspace.target, lab.evidence
+    target, shown = lab.workspace.target, lab.exercised.evidence
     return {
         "verdict": verdict(outcome, lab),
         "target": {"name": target.product.name, "version": target.product.version},
@@ -87,7 +89,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
         "seed": outcome.plan.random_seed,
         "faults": list(outcome.plan.faults),
         "programs": outcome.programs,
-        "executions": lab.executions + lab.executions_elsewhere,
+        "executions": lab.exercised.executions,
         "operations": shown.operations,
         "seconds": round(outcome.seconds, 1),
         "evidence": {
@@ -115,7 +117,7 @@ def document(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | N
             }
             for bug, seen in outcome.known_open
         ],
-        "unknown": sorted(set(lab.unknown)),
+        "unknown": sorted(set(lab.exercised.unknown)),
         "findings": [finding_json(finding) for finding in outcome.findings],
     }
 

@@ -26,13 +26,13 @@ def test_nothing_is_reported_on_a_healthy_server(tmp_path, programs):
     lab, result = soaked(tmp_path, programs, seed=programs)
     told = [(seen.anomaly, trial.history) for trial in result.anomalous for seen in trial.sightings]
     assert not told, told
-    assert not lab.unknown
-    assert lab.evidence.vacuous is None
+    assert not lab.exercised.unknown
+    assert lab.exercised.evidence.vacuous is None
     assert result.programs == programs
     assert set(result.by_machine) == set(MACHINES)
     assert result.kills >= programs // 50
     assert result.net_faults > 0
-    assert lab.evidence.ops_overlapping_flush > 0
+    assert lab.exercised.evidence.ops_overlapping_flush > 0
 
 
 def test_a_faulty_server_is_noticed(tmp_path):

@@ -101,7 +101,7 @@ def test_no_seed_is_written_over_that_of_an_open_bug(tmp_path):
 def test_a_hunt_that_saw_only_open_bugs_found_nothing(tmp_path):
     """And names each, with the number of its programs."""
     lab = Lab(None, tmp_path)
-    lab.evidence = evolve(lab.evidence, operations=9, overlapping_pairs=3)
+    lab.exercised.evidence = evolve(lab.exercised.evidence, operations=9, overlapping_pairs=3)
     plan = Plan({}, random_seed=1, known=(open_bug(),))
     outcome = Outcome(plan, 4, 1.0, (), 2, ((open_bug(), 2),))
     assert hunting.verdict(outcome, lab) == "holds"
