@@ -59,6 +59,10 @@ class Leads:
             return self.read_us
         return self.write_us if isinstance(op, WRITES) else 0
 
+    def looks(self, op: Operation) -> int:
+        """Until it looks at the rows, which a write does about as soon as a read."""
+        return self.read_us if isinstance(op, (*READS, *WRITES)) else 0
+
 
 @frozen
 class Rhythm:

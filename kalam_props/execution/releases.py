@@ -3,8 +3,9 @@
 Pure. A program says "at 0.37 of the flush"; when a flush runs after its cause is learnt from histories (see
 `aim`), so the same program is aimed better the longer a hunt lasts, and is never rewritten.
 
-A request is sent so much sooner as it takes to take effect (`Leads`): what is aimed is a read's look at the
-rows, and a write's commit.
+A request is sent so much sooner as it takes to take effect (`Leads`): what is aimed at a flush is a read's
+look at the rows, and a write's commit. At a write it is the look of either: one that saw the rows before the
+other's commit, and writes after it, is what goes wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from attrs import evolve, frozen
 
 from kalam_props.execution.aim import Aim
 from kalam_props.history.events import Released
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.operations import WRITES, Flush, Insert
 from kalam_props.programs.model import Release, Step
 
 _SOONER = 3
@@ -53,7 +54,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
     """When each request of a round may go, lane by lane; places count through all lanes.
 
     A release point at a flush that this round does not cause, or that its own lane has yet to cause, is the
-    round's release.
+    round's release; so is one at a write that there is not, or that waits for it.
     """
     steps = [step for lane in lanes for step in lane]
     previous: list[int | None] = []
@@ -83,7 +84,43 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
             placed[cause] = evolve(placed[cause], check_us=-_SOONER * aim.leads.write_us - _MARGIN_US)
     for cause, aimed in at_commands.items():
         _around_command(placed, cause, aimed)
+    for place, step in enumerate(steps):
+        if step.release is not None and step.release.anchor == "write":
+            write = _write_beside(steps, lane_of, place)
+            if write is not None and place not in _waited_for(write, placed, previous):
+                placed[place] = _in_write(placed[write], step, step.release.fraction or 0.0, aim)
     return tuple(placed)
+
+
+def _write_beside(steps: Sequence[Step], lane_of: Sequence[int], place: int) -> int | None:
+    """The first write of the same table in another lane that is not itself aimed at one."""
+    table = getattr(steps[place].op, "table", None)
+    for other, step in enumerate(steps):
+        aimed = step.release is not None and step.release.anchor == "write"
+        about_it = table in (None, getattr(step.op, "table", None))
+        if lane_of[other] != lane_of[place] and isinstance(step.op, WRITES) and about_it and not aimed:
+            return other
+    return None
+
+
+def _waited_for(place: int, placed: Sequence[Placed], previous: Sequence[int | None]) -> set[int]:
+    """All that must be over before a request goes: what it was placed after, and its lane so far."""
+    found: set[int] = set()
+    left = [place]
+    while left:
+        at = left.pop()
+        last = previous[at]
+        before = {*placed[at].after, *(() if last is None else (last,))} - found
+        found |= before
+        left += before
+    return found
+
+
+def _in_write(write: Placed, step: Step, fraction: float, aim: Aim) -> Placed:
+    """From the moment at which the write leaves; not before it."""
+    us = write.us + max(0, round(fraction * aim.leads.write_us) - aim.leads.looks(step.op))
+    check_us = None if write.check_us is None else write.check_us + us - write.us
+    return Placed(write.after, us, Released("write", us), check_us)
 
 
 def _around_command(placed: list[Placed], cause: int, aimed: Mapping[int, int]) -> None:

@@ -93,11 +93,12 @@ class Released:
     """What a symbolic release point came to: `us` microseconds after its anchor, as they were aimed at.
 
     `round`: after the release of the round. `previous`: after the answer before. `flush`: after the request
-    that caused the flush was sent on (a command) or answered (a write). `check`: after (or, if negative,
+    that caused the flush was sent on (a command) or answered (a write). `write`: after what the other write
+    waits for, which it is aimed at, is over. `check`: after (or, if negative,
     before) the server was expected to look for tables to flush.
     """
 
-    anchor: Literal["round", "flush", "previous", "check"]
+    anchor: Literal["round", "flush", "write", "previous", "check"]
     us: int
 
 

@@ -14,6 +14,8 @@ from kalam_props.programs.model import Program, user_of
 def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
     """The witness alone; with the flushes before its end; then all that came before its end.
 
+    Where the server went down, the same without that first, but for all of it: such a cut costs a fraction.
+
     The n-th invocation of a session is its n-th step; what comes after its steps are closing reads.
     """
     steps = _steps(program, history)
@@ -23,12 +25,14 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
     closing_reads_needed = any(i not in steps for i in anomaly.witness)
     last = len(program.rounds) if closing_reads_needed else max(place[0] for place in witness)
     before = {place for place in places(program) if place[0] <= last}
-    ends = (Recreate, Kill, Restart)
-    always = {place for place in before if isinstance(operation_at(program, place), ends)}
+    ends = {place for place in before if isinstance(operation_at(program, place), (Kill, Restart))}
+    made = {place for place in before if isinstance(operation_at(program, place), Recreate)}
     flushes = {place for place in before if isinstance(operation_at(program, place), (Flush, AwaitFlush))}
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
-    for kept in (witness, witness | flushes, witness | flushes | racing, before):
-        yield keep(program, kept | always)
+    cuts = (witness, witness | flushes, witness | flushes | racing)
+    if ends:
+        yield from (keep(program, (kept | made) - ends) for kept in cuts)
+    yield from (keep(program, kept | made | ends) for kept in (*cuts, before))
 
 
 def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:

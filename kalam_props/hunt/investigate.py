@@ -22,7 +22,7 @@ from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab, Trial
-from kalam_props.hunt.measure import Rate, count, estimate
+from kalam_props.hunt.measure import ESTIMATE_RUNS, Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed, still_fails
 from kalam_props.hunt.shrink import Best, Shrunk, best_of, shrink
 from kalam_props.hunt.structure import in_turns
@@ -49,6 +49,9 @@ CLEARLY_MORE = 3
 
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
+
+SEEN_TWICE = 5.0
+"""Failures to be expected of so many runs that two of them will be seen, 24 times in 25."""
 
 Keep = Callable[[Finding], None]
 
@@ -151,7 +154,8 @@ def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
         def clear(trials: list[Trial], wanted: Sighting = wanted, expected: float = expected) -> bool:
             return still_fails(count(trials, wanted), len(trials), expected) is not None
 
-        trials = lab.until(best.program, CONFIRM_RUNS, clear)
+        rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
+        trials = lab.until(best.program, max(CONFIRM_RUNS, rare), clear)
         rate = Rate(count(trials, wanted), len(trials))
         if rate.seen > 1 and rate.likely >= expected / 2:
             return best_of(trials, wanted), rate

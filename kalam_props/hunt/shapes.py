@@ -99,8 +99,10 @@ def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
 
 
 def _one_end_each(line: _Line) -> Iterator[_Line]:
-    """Without the restart and without the kill, where there are both; the line."""
+    """Without what brings the server down, which may have no part in it; with one of both; the line."""
     kinds = {type(step.op) for _, step in line} & {Kill, Restart}
+    if kinds:
+        yield tuple(placed for placed in line if not isinstance(placed[1].op, (Kill, Restart)))
     if len(kinds) > 1:
         for kind in kinds:
             yield tuple(placed for placed in line if not isinstance(placed[1].op, kind))
@@ -108,14 +110,17 @@ def _one_end_each(line: _Line) -> Iterator[_Line]:
 
 
 def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
-    """The line; if it writes one row only, also after an insert of another key, or of another user.
+    """The line; if it writes one row only, also after an insert of another user, or, once, of another key.
 
     A flush that the one row is not in needs something else to do; and a row that another user's read shows
     is seen by that user only if something is there to read.
     """
     yield line
     session, first = line[0]
-    if not isinstance(first.op, Insert) or any(not isinstance(step.op, _READS) for _, step in line[1:]):
+    changes = [step.op for _, step in line[1:] if not isinstance(step.op, _READS)]
+    if not isinstance(first.op, Insert) or (
+        changes and len(keys_of(program, first.op).union(*(keys_of(program, op) for op in changes))) > 1
+    ):
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
@@ -123,6 +128,8 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
     for place in places(program):
         op, user = operation_at(program, place), user_of(place[1])
         own = user == user_of(session)
+        if own and changes:
+            continue  # what changed the row is something else to do
         if isinstance(op, Insert) and op.table == first.op.table and own not in seen:
             rows = tuple(row for row in op.rows if not own or row[at] not in taken)[:1]
             if rows:

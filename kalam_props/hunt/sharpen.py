@@ -14,7 +14,7 @@ from itertools import count as count_from
 from attrs import evolve
 
 from kalam_props.execution.arming import are_requests, segments
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.operations import WRITES, Flush, Insert
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
@@ -34,8 +34,11 @@ from kalam_props.programs.tables import misplaced
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
+IN_A_WRITE = (0.3, 0.7, 1.0, 1.5)
+"""Places in another lane's write that are tried in a race that causes no flush."""
+
 OFFSETS_US = (300, 1_000, 2_000, 3_500)
-"""Delays that are tried in a race that causes no flush."""
+"""Delays that are tried where no other lane writes."""
 
 FIRST_RUNS = 4
 """Runs of each place at first; the best are run twice as often again, and so on."""
@@ -159,8 +162,28 @@ def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]
 
 
 def _later(plain: Program) -> list[Program]:
-    """In races without a flush, each lane's first step a little later than the others."""
-    return [with_release(plain, [place], Release(us=us)) for place in _heads(plain) for us in OFFSETS_US]
+    """In races without a flush, each lane's first step at another lane's write, or a little later."""
+    return [
+        with_release(plain, [place], release)
+        for place in _heads(plain)
+        for release in (
+            [Release("write", fraction=fraction) for fraction in IN_A_WRITE]
+            if _beside_a_write(plain, place)
+            else [Release(us=us) for us in OFFSETS_US]
+        )
+    ]
+
+
+def _beside_a_write(program: Program, place: Place) -> bool:
+    """Whether another lane of its round writes the table that the step is about."""
+    at, session, _ = place
+    table = _table(program, place)
+    return any(
+        isinstance(step.op, WRITES) and table == getattr(step.op, "table", None)
+        for other, lane in program.rounds[at].lanes.items()
+        for step in lane
+        if other != session
+    )
 
 
 def _all_meeting(program: Program) -> list[Place]:

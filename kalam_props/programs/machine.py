@@ -188,11 +188,11 @@ class ProgramMachine(RuleBasedStateMachine):
     ) -> None:
         """Insert rows with keys that this user never used."""
         name = self.session(session)
-        self._insert(name, self._fresh(name, self.rows_for(size)), payload, join=join, null_n=null_n)
+        self._insert(name, self.fresh_keys(name, self.rows_for(size)), payload, join=join, null_n=null_n)
 
     def insert_fresh(self, session: str, rows: int) -> None:
         """Insert so many rows with keys that the session's user never used, joined to the round."""
-        self._insert(session, self._fresh(session, rows), payloads.PLAIN, join=True, null_n=False)
+        self._insert(session, self.fresh_keys(session, rows), payloads.PLAIN, join=True, null_n=False)
 
     def reinsert(self, session: int, key: int, *, payload: str = payloads.PLAIN, join: bool = False) -> None:
         """Insert a key that was deleted before, if there is one."""
@@ -214,7 +214,7 @@ class ProgramMachine(RuleBasedStateMachine):
         """Insert so many fresh rows and one that should be there, joined: the server must refuse them all."""
         model = self.model(session)
         if model.live:
-            keys = [*self._fresh(session, rows), model.live[key % len(model.live)]]
+            keys = [*self.fresh_keys(session, rows), model.live[key % len(model.live)]]
             batch = tuple(self._row(session, one, at, payloads.PLAIN, 0) for at, one in enumerate(keys))
             self.add(Insert(self.on, batch), session, join=True)
 
@@ -307,7 +307,7 @@ class ProgramMachine(RuleBasedStateMachine):
         if program.operations and run is not None:
             run(program)
 
-    def _fresh(self, session: str, rows: int) -> list[int]:
+    def fresh_keys(self, session: str, rows: int) -> list[int]:
         """Keys that the session's user never used, and will not use again."""
         model = self.model(session)
         keys = list(range(model.next, model.next + rows))

@@ -42,7 +42,7 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Program, Release, TableDef
-from kalam_props.programs.moments import MOMENTS, at_flush, in_comb, in_race, in_writes, swept
+from kalam_props.programs.moments import MOMENTS, at_flush, at_write, in_comb, in_race, in_writes, swept
 from kalam_props.programs.tables import before, is_named
 
 
@@ -190,8 +190,8 @@ class Races(ProgramMachine):
         self.add(Flush(self.on), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
-MEETINGS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=2, max_size=4)
-"""Kinds of operations that meet, and their moments."""
+CONTENDERS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=1, max_size=3)
+"""Kinds of operations that meet a write, and their moments."""
 
 FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 """Kinds of those that meet a flush: with more, a server on few cores does each too late."""
@@ -200,21 +200,31 @@ FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 class Contention(ProgramMachine):
     """One rule that draws a round in which sessions of one user do something to one row at once."""
 
-    contender_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "get", "delete", "insert")
+    contended_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "insert", "delete")
+    contender_kinds: ClassVar[tuple[str, ...]] = ("same", "increment", "get", "same", "update", "insert")
 
-    @rule(user=SESSIONS, key=KEYS, meetings=MEETINGS)
-    def contend(self, user: int, key: int, meetings: list[tuple[int, int]]) -> None:
-        """Each in a session of its own, so that all of them are on the wire together."""
+    @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS)
+    def contend(self, user: int, key: int, write: int, contenders: list[tuple[int, int]]) -> None:
+        """A write, and others at it; each in a session of its own, so that all are on the wire together.
+
+        An insert is one of a row that is not there.
+        """
         index = user % self.user_count
         owner = f"u{index}"
-        if not self.model(owner).live:
-            self.insert(index, Size(0, 1))
+        written = self.contended_kinds[write]
+        if written == "insert":
+            (chosen,) = self.fresh_keys(owner, 1)
+            self.model(owner).live.append(chosen)
+        else:
+            if not self.model(owner).live:
+                self.insert(index, Size(0, 1))
+            chosen = self.key(f"{owner}/1", key)
         self.new_round()
-        chosen = self.key(f"{owner}/1", key)
-        for number, (pick, moment) in enumerate(meetings, 1):
+        self.on_key(written, f"{owner}/1", chosen)
+        for number, (pick, moment) in enumerate(contenders, 2):
             kind = self.contender_kinds[pick % len(self.contender_kinds)]
-            self.on_key(kind, f"{owner}/{number}", chosen)
-            self.when(in_race(moment))
+            self.on_key(written if kind == "same" else kind, f"{owner}/{number}", chosen)
+            self.when(at_write(moment))
 
 
 @frozen

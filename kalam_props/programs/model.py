@@ -65,10 +65,12 @@ class Release:
     """When a step's request goes on to the server: symbolic, resolved and recorded when run.
 
     `round`: `us` microseconds after the round's release. `flush`: at `fraction` of the flush that this round
-    is expected to run (0 begin, 1 end). `previous`: `us` after the lane's previous answer.
+    is expected to run (0 begin, 1 end). `write`: so that it looks at the rows at `fraction` of the way of
+    another lane's write of the same table (0 as that is sent, 1 as it takes effect, 2 as long again after).
+    `previous`: `us` after the lane's previous answer.
     """
 
-    anchor: Literal["round", "flush", "previous"] = "round"
+    anchor: Literal["round", "flush", "write", "previous"] = "round"
     us: int = 0
     fraction: float | None = None
 

@@ -16,7 +16,8 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_WRITE_STEP_US = 100
+_NEAR_WRITE = tuple(round(0.3 + at * 0.07, 2) for at in range(24))
+"""From where a request looks at the rows after another has, until well after the other's commit."""
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
@@ -35,11 +36,13 @@ def in_race(moment: int) -> Release | None:
 
 
 def in_writes(moment: int, number: int) -> Release | None:
-    """At the beginning of so many writes, or anywhere in the few milliseconds that each of them takes.
+    """At the beginning of so many writes of one lane, or anywhere until shortly after the last of them."""
+    return Release("write", fraction=round(moment / 31 * (number + 0.5), 2)) if moment else None
 
-    A read that is sent together with a write looks before that commits.
-    """
-    return Release(us=_WRITE_STEP_US * moment * number) if moment else None
+
+def at_write(moment: int) -> Release | None:
+    """Three in four about where the first write of the round commits, the others together with it."""
+    return Release("write", fraction=_NEAR_WRITE[moment - 8]) if moment >= 8 else None
 
 
 def at_flush(moment: int) -> Release | None:

@@ -116,7 +116,7 @@ def _step(step: Step, tables: Collection[str]) -> str:
     text = describe_among(step.op, tables)
     if step.release is not None:
         at = (
-            f"{step.release.fraction:.0%} of flush"
+            f"{step.release.fraction:.0%} of {step.release.anchor}"
             if step.release.fraction is not None
             else f"+{step.release.us}us"
         )

@@ -14,6 +14,7 @@ from kalam_props.programs.model import Release, Step
 
 AIM = Aim(Window(400, 2000), Window(1000, 50_000), leads=Leads(0, 0))
 AT_HALF = Release("flush", fraction=0.5)
+IN_WRITE = Release("write", fraction=0.8)
 
 
 def select(release=None):
@@ -109,12 +110,45 @@ def test_without_a_flush_to_aim_at_it_is_the_rounds_release(lanes):
     assert (found.after, found.us) == ((), 0)
 
 
+def test_what_is_aimed_at_a_write_looks_at_the_rows_at_that_fraction_of_it():
+    """A write takes 1000 us to take effect and any request 300 to look: at 0.8 it is sent 500 us later."""
+    aim = evolve(AIM, leads=Leads(300, 1000))
+    found = placed([insert(1, Release("round", 50))], [select(IN_WRITE)], [insert(1, IN_WRITE)], aim=aim)
+    assert found[1] == found[2] == Placed((), 550, Released("write", 550))
+    early = placed([insert()], [select(Release("write", fraction=0.2))], aim=aim)
+    assert early[1] == Placed((), 0, Released("write", 0))
+
+
+def test_a_write_that_waits_for_an_answer_or_a_flush_is_waited_for_in_the_same_way():
+    """What looks into the second statement of a lane follows the first; into a write in a flush, that."""
+    aim = evolve(AIM, leads=Leads(0, 1000))
+    found = placed([flush(), insert(1)], [select(IN_WRITE)], aim=aim)
+    assert found[2] == Placed((0,), 800, Released("write", 800))
+    found = placed([flush()], [insert(1, AT_HALF)], [select(IN_WRITE)], aim=aim)
+    assert (found[1].us, found[2].us) == (400, 1200)
+
+
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        ([select(IN_WRITE)], [select()]),  # nobody writes
+        ([insert(1), select(IN_WRITE)],),  # its own lane does
+        ([insert(1, IN_WRITE)], [insert(1, IN_WRITE)]),  # each is aimed at the other
+        ([select(IN_WRITE), insert(2)], [insert(1, AT_HALF)]),  # that waits for what this makes due
+    ],
+)
+def test_without_a_write_to_aim_at_it_is_the_rounds_release(lanes):
+    """It leaves with the others, or after the answer before it."""
+    place = next(at for at, step in enumerate(s for lane in lanes for s in lane) if step.release == IN_WRITE)
+    assert placed(*lanes, hot={"t": Hot(0, 3)})[place].us == 0
+
+
 def test_whatever_is_drawn_can_be_released():
     """No combination of anchors makes requests wait for each other."""
-    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5)]
+    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5), IN_WRITE]
     kinds = [select, insert, flush]
     for number in range(len(anchors) ** 3 * len(kinds) ** 3):
-        choices = [(number // (12**at)) % 12 for at in range(3)]
+        choices = [(number // (15**at)) % 15 for at in range(3)]
         steps = [kinds[choice % 3](release=anchors[choice // 3]) for choice in choices]
         for lanes in ([steps[:1], steps[1:]], [steps[:2], steps[2:]], [steps]):
             found = resolve(lanes, AIM, {"t": Hot(1, 2)})

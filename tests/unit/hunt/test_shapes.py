@@ -20,7 +20,7 @@ from kalam_props.history.operations import (
     Update,
 )
 from kalam_props.history.reader import read_history
-from kalam_props.hunt.cuts import core
+from kalam_props.hunt.cuts import core, cut_to_witness
 from kalam_props.hunt.shapes import MOST_STEPS, shapes
 from kalam_props.hunt.structure import operation_at, places
 from kalam_props.measure.shape import same_up_to_names
@@ -167,6 +167,28 @@ def test_of_many_steps_those_that_write_the_row_in_question_are_taken_with_what_
     kept = [operations(shape, places(shape)) for shape in shapes(whole, line, 2)]
     assert [insert(2), DELETE, Restart()] in kept
     assert [insert(2, 3), AwaitFlush("t"), DELETE, Restart()] in kept
+
+
+def test_what_brings_the_server_down_may_have_no_part_in_it(tmp_path):
+    """A row lost in a flush by a program with a kill: smaller without it, and a run takes a fraction."""
+    whole = program(NOISE, {"0/1": (insert(2, 3), DELETE, Kill())}, flush_rows=2)
+    kept = [operations(shape, places(shape)) for shape in shapes(whole, core_of(whole, tmp_path, 4), 2)]
+    assert [insert(2), DELETE] in kept
+    assert [insert(2), DELETE, Kill()] in kept
+    history = read_history(write_history(whole, tmp_path / "history.jsonl"))
+    cuts = [
+        [type(operation_at(cut, place)) for place in places(cut)]
+        for cut in cut_to_witness(whole, history, sighting("lost-row", (9,)).anomaly)
+    ]
+    assert cuts.index([Delete]) < cuts.index([Delete, Kill])
+    assert cuts[-1] == [type(operation_at(whole, place)) for place in places(whole)]
+
+
+def test_a_deleted_row_is_tried_after_that_of_another_user(tmp_path):
+    """A flush that mixes up users brings back what one of them deleted, from the other's row."""
+    whole = program({"1/1": (insert(2),)}, {"0/1": (insert(2), DELETE, FLUSH)})
+    kept = [operations(shape, places(shape)) for shape in shapes(whole, core_of(whole, tmp_path, 2), 2)]
+    assert [insert(2), insert(2), DELETE, FLUSH] in kept
 
 
 def test_flushes_are_asked_for_only_as_the_program_asks(tmp_path):
