@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from attrs import define, field, frozen
@@ -48,20 +48,29 @@ class Window:
 
 @frozen
 class Leads:
-    """Microseconds from sending a request until it takes effect."""
+    """Microseconds from sending a request until it takes effect.
+
+    `kinds`: how long one takes in all, for those kinds of operations of which that is known; an increment
+    takes twice as long as an insert.
+    """
 
     read_us: int = 700
     write_us: int = 2_000
+    kinds: Mapping[type[Operation], int] = field(factory=dict)
 
     def of(self, op: Operation) -> int:
         """That of an operation; 0 for what neither reads nor writes rows."""
-        if isinstance(op, READS):
-            return self.read_us
-        return self.write_us if isinstance(op, WRITES) else 0
+        if isinstance(op, WRITES):
+            return self._share(op, _WRITE_SHARE, self.write_us)
+        return self.looks(op)
 
     def looks(self, op: Operation) -> int:
         """Until it looks at the rows, which a write does about as soon as a read."""
-        return self.read_us if isinstance(op, (*READS, *WRITES)) else 0
+        return self._share(op, _READ_SHARE, self.read_us) if isinstance(op, (*READS, *WRITES)) else 0
+
+    def _share(self, op: Operation, share: float, unknown: int) -> int:
+        takes = self.kinds.get(type(op))
+        return unknown if takes is None else round(share * takes)
 
 
 @frozen
@@ -95,8 +104,7 @@ class FlushTimes:
     _command: deque[tuple[int, int]] = field(factory=lambda: deque(maxlen=MEMORY))
     _policy: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
     _policy_lengths: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
-    _reads: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
-    _writes: deque[int] = field(factory=lambda: deque(maxlen=MEMORY))
+    _took: dict[type[Operation], deque[int]] = field(factory=dict)
 
     def learn(self, history: History) -> None:
         """Remember the flushes of a history, and how long its reads and writes took."""
@@ -126,8 +134,9 @@ class FlushTimes:
         """
         default = Aim()
         leads = Leads(
-            _lead(self._reads, _READ_SHARE) or default.leads.read_us,
-            _lead(self._writes, _WRITE_SHARE) or default.leads.write_us,
+            self._lead(READS, _READ_SHARE) or default.leads.read_us,
+            self._lead(WRITES, _WRITE_SHARE) or default.leads.write_us,
+            {kind: _quick(took) for kind, took in self._took.items() if len(took) >= ENOUGH},
         )
         rhythm = None if interval_s is None else _rhythm(sorted(self._policy), interval_s)
         command = _window(self._command) or default.command
@@ -141,9 +150,14 @@ class FlushTimes:
         for event in history.events:
             if isinstance(event, Ok) and event.wire is not None and event.wire[1] is not None:
                 op = ops.get(event.of)
-                times = self._reads if isinstance(op, READS) else self._writes
                 if isinstance(op, (*READS, *WRITES)):
-                    times.append(event.wire[1] - event.wire[0])
+                    took = self._took.setdefault(type(op), deque(maxlen=MEMORY))
+                    took.append(event.wire[1] - event.wire[0])
+
+    def _lead(self, kinds: Sequence[type[Operation]], share: float) -> int | None:
+        """That of operations of some kinds, all together; None: too few were seen."""
+        times = [took for kind in kinds for took in self._took.get(kind, ())]
+        return round(share * _quick(times)) if len(times) >= ENOUGH else None
 
 
 def _commands(history: History) -> dict[str, int]:
@@ -196,9 +210,9 @@ def _middle_half(lengths: Collection[int]) -> float:
     return statistics.fmean(ordered[cut : len(ordered) - cut])
 
 
-def _lead(times: Collection[int], share: float) -> int | None:
-    """The lower quartile: those that had met a flush were slowed down by it."""
-    return round(share * statistics.quantiles(times, n=4)[0] / 1000) if len(times) >= ENOUGH else None
+def _quick(times: Collection[int]) -> int:
+    """Of those of a quick one, in microseconds: what met a flush, or others, was slowed down by that."""
+    return round(statistics.quantiles(times, n=10, method="inclusive")[0] / 1000)
 
 
 def _rhythm(flushes: Sequence[int], interval_s: float) -> Rhythm | None:

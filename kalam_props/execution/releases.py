@@ -88,7 +88,8 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         if step.release is not None and step.release.anchor == "write":
             write = _write_beside(steps, lane_of, place)
             if write is not None and place not in _waited_for(write, placed, previous):
-                placed[place] = _in_write(placed[write], step, step.release.fraction or 0.0, aim)
+                lead = round((step.release.fraction or 0.0) * aim.leads.of(steps[write].op))
+                placed[place] = _later(placed[write], max(0, lead - aim.leads.looks(step.op)))
     return tuple(placed)
 
 
@@ -116,11 +117,10 @@ def _waited_for(place: int, placed: Sequence[Placed], previous: Sequence[int | N
     return found
 
 
-def _in_write(write: Placed, step: Step, fraction: float, aim: Aim) -> Placed:
-    """From the moment at which the write leaves; not before it."""
-    us = write.us + max(0, round(fraction * aim.leads.write_us) - aim.leads.looks(step.op))
-    check_us = None if write.check_us is None else write.check_us + us - write.us
-    return Placed(write.after, us, Released("write", us), check_us)
+def _later(write: Placed, us: int) -> Placed:
+    """So long after a write leaves."""
+    check_us = None if write.check_us is None else write.check_us + us
+    return Placed(write.after, write.us + us, Released("write", write.us + us), check_us)
 
 
 def _around_command(placed: list[Placed], cause: int, aimed: Mapping[int, int]) -> None:

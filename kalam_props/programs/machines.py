@@ -190,8 +190,8 @@ class Races(ProgramMachine):
         self.add(Flush(self.on), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
-CONTENDERS = st.lists(st.tuples(st.integers(0, 11), MOMENTS), min_size=1, max_size=3)
-"""Kinds of operations that meet a write, and their moments."""
+CONTENDERS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
+"""Kinds of operations that meet a write."""
 
 FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 """Kinds of those that meet a flush: with more, a server on few cores does each too late."""
@@ -201,13 +201,16 @@ class Contention(ProgramMachine):
     """One rule that draws a round in which sessions of one user do something to one row at once."""
 
     contended_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "insert", "delete")
-    contender_kinds: ClassVar[tuple[str, ...]] = ("same", "increment", "get", "same", "update", "insert")
+    contender_kinds: ClassVar[tuple[str, ...]] = (
+        *("increment", "same", "update", "same", "increment", "get"),
+        *("increment", "same", "update", "same", "increment", "insert"),
+    )
 
-    @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS)
-    def contend(self, user: int, key: int, write: int, contenders: list[tuple[int, int]]) -> None:
+    @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS, moment=MOMENTS)
+    def contend(self, user: int, key: int, write: int, contenders: list[int], moment: int) -> None:
         """A write, and others at it; each in a session of its own, so that all are on the wire together.
 
-        An insert is one of a row that is not there.
+        An insert is one of a row that is not there. Most others increment, which shows what another lost.
         """
         index = user % self.user_count
         owner = f"u{index}"
@@ -221,10 +224,10 @@ class Contention(ProgramMachine):
             chosen = self.key(f"{owner}/1", key)
         self.new_round()
         self.on_key(written, f"{owner}/1", chosen)
-        for number, (pick, moment) in enumerate(contenders, 2):
+        for number, pick in enumerate(contenders):
             kind = self.contender_kinds[pick % len(self.contender_kinds)]
-            self.on_key(written if kind == "same" else kind, f"{owner}/{number}", chosen)
-            self.when(at_write(moment))
+            self.on_key(written if kind == "same" else kind, f"{owner}/{number + 2}", chosen)
+            self.when(at_write(swept(moment, number)))
 
 
 @frozen

@@ -16,7 +16,7 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_NEAR_WRITE = tuple(round(0.3 + at * 0.07, 2) for at in range(24))
+_NEAR_WRITE = tuple(round(0.4 + at * 0.05, 2) for at in range(24))
 """From where a request looks at the rows after another has, until well after the other's commit."""
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))

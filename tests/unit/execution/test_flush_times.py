@@ -17,7 +17,7 @@ from kalam_props.history.events import (
     ServerEvent,
     TableShape,
 )
-from kalam_props.history.operations import Flush, Insert, Select
+from kalam_props.history.operations import Flush, Increment, Insert, Select
 
 HEADER = Header(
     Product("s", "1"), Product("c", "1"), "http", True, "0" * 16, {"t": TableShape("user", ("id",), "id")}
@@ -93,14 +93,31 @@ def test_parts_of_a_millisecond_are_learnt_from_many_flushes():
 
 
 def test_how_soon_requests_take_effect_is_learnt_from_their_time_on_the_wire():
-    """A read looks early, a write is there shortly before its answer."""
+    """A read looks early, a write is there shortly before its answer; each kind as long as it takes."""
     times = FlushTimes()
     ops = (Select("t"), Insert("t", ((1,),)))
     for _ in range(ENOUGH):
         invoked = [Invoke(i, 0, f"u0/{i}", "u0", op) for i, op in enumerate(ops, 1)]
         answers = [Ok(i + 2, 30 * MS, i, wire=(10 * MS, 12 * MS + i * MS)) for i in (1, 2)]
         times.learn(History(HEADER, (*invoked, *answers)))
-    assert times.aim(None).leads == Leads(read_us=600, write_us=3600)
+    leads = times.aim(None).leads
+    assert leads == Leads(600, 3600, {Select: 3000, Insert: 4000})
+    times.learn(
+        History(
+            HEADER,
+            tuple(
+                event
+                for i in range(1, 2 * ENOUGH, 2)
+                for event in (
+                    Invoke(i, 0, f"u0/{i}", "u0", Increment("t", 1, "n")),
+                    Ok(i + 1, 30 * MS, i, wire=(10 * MS, 20 * MS)),
+                )
+            ),
+        )
+    )
+    leads = times.aim(None).leads
+    assert [leads.of(Increment("t", 1, "n")), leads.of(ops[1])] == [9000, 3600]
+    assert [leads.looks(op) for op in (Increment("t", 1, "n"), *ops, Flush("t"))] == [2000, 600, 800, 0]
     assert FlushTimes().aim(None).leads == Leads()
 
 
