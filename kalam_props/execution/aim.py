@@ -60,17 +60,12 @@ class Leads:
 
     def of(self, op: Operation) -> int:
         """That of an operation; 0 for what neither reads nor writes rows."""
-        if isinstance(op, WRITES):
-            return self._share(op, _WRITE_SHARE, self.write_us)
-        return self.looks(op)
-
-    def looks(self, op: Operation) -> int:
-        """Until it looks at the rows, which a write does about as soon as a read."""
-        return self._share(op, _READ_SHARE, self.read_us) if isinstance(op, (*READS, *WRITES)) else 0
-
-    def _share(self, op: Operation, share: float, unknown: int) -> int:
         takes = self.kinds.get(type(op))
-        return unknown if takes is None else round(share * takes)
+        if isinstance(op, READS):
+            return self.read_us if takes is None else round(_READ_SHARE * takes)
+        if isinstance(op, WRITES):
+            return self.write_us if takes is None else round(_WRITE_SHARE * takes)
+        return 0
 
 
 @frozen

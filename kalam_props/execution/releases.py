@@ -4,8 +4,8 @@ Pure. A program says "at 0.37 of the flush"; when a flush runs after its cause i
 `aim`), so the same program is aimed better the longer a hunt lasts, and is never rewritten.
 
 A request is sent so much sooner as it takes to take effect (`Leads`): what is aimed at a flush is a read's
-look at the rows, and a write's commit. At a write it is the look of either: one that saw the rows before the
-other's commit, and writes after it, is what goes wrong.
+look at the rows, and a write's commit. At another's write it is simply sent: what comes in shortly before
+that commits, or shortly after, is what does not see it.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         if step.release is not None and step.release.anchor == "write":
             write = _write_beside(steps, lane_of, place)
             if write is not None and place not in _waited_for(write, placed, previous):
-                lead = round((step.release.fraction or 0.0) * aim.leads.of(steps[write].op))
-                placed[place] = _later(placed[write], max(0, lead - aim.leads.looks(step.op)))
+                us = round((step.release.fraction or 0.0) * aim.leads.of(steps[write].op))
+                placed[place] = _later(placed[write], us)
     return tuple(placed)
 
 

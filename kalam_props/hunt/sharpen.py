@@ -34,7 +34,7 @@ from kalam_props.programs.tables import misplaced
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
-IN_A_WRITE = (0.3, 0.7, 1.0, 1.5)
+IN_A_WRITE = (0.4, 0.7, 0.9, 1.4)
 """Places in another lane's write that are tried in a race that causes no flush."""
 
 OFFSETS_US = (300, 1_000, 2_000, 3_500)

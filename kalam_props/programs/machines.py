@@ -190,7 +190,7 @@ class Races(ProgramMachine):
         self.add(Flush(self.on), free[0] if free else f"u0/{self.max_sessions + 1}", join=True)
 
 
-CONTENDERS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
+CONTENDERS = st.lists(st.integers(0, 11), min_size=1, max_size=2)
 """Kinds of operations that meet a write."""
 
 FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)

@@ -65,8 +65,8 @@ class Release:
     """When a step's request goes on to the server: symbolic, resolved and recorded when run.
 
     `round`: `us` microseconds after the round's release. `flush`: at `fraction` of the flush that this round
-    is expected to run (0 begin, 1 end). `write`: so that it looks at the rows at `fraction` of the way of
-    another lane's write of the same table (0 as that is sent, 1 as it takes effect, 2 as long again after).
+    is expected to run (0 begin, 1 end). `write`: sent at `fraction` of another lane's
+    write of the same table (0 as that is sent, 1 as it takes effect, 2 as long again after).
     `previous`: `us` after the lane's previous answer.
     """
 

@@ -16,8 +16,9 @@ MOMENTS = st.integers(0, 31)
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_NEAR_WRITE = tuple(round(0.4 + at * 0.05, 2) for at in range(24))
-"""From where a request looks at the rows after another has, until well after the other's commit."""
+_NEAR_WRITE = (0.3, 0.45, *(round(0.55 + at / 20, 2) for at in range(16)), 1.4, 1.5, 1.6, 1.7, 1.85, 2.0)
+"""Where in a write another request is sent; mostly shortly before the write commits. One that is sent before
+that slows it down on a busy server, so that it commits later than it would have alone."""
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;

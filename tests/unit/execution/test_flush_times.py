@@ -117,7 +117,7 @@ def test_how_soon_requests_take_effect_is_learnt_from_their_time_on_the_wire():
     )
     leads = times.aim(None).leads
     assert [leads.of(Increment("t", 1, "n")), leads.of(ops[1])] == [9000, 3600]
-    assert [leads.looks(op) for op in (Increment("t", 1, "n"), *ops, Flush("t"))] == [2000, 600, 800, 0]
+    assert [leads.of(ops[0]), leads.of(Flush("t"))] == [600, 0]
     assert FlushTimes().aim(None).leads == Leads()
 
 

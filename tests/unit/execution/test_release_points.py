@@ -9,7 +9,7 @@ from kalam_props.execution.aim import Aim, Leads, Rhythm, Window
 from kalam_props.execution.releases import Hot, Placed, resolve
 from kalam_props.gate.plan import GateSession, Planned, check
 from kalam_props.history.events import Released
-from kalam_props.history.operations import Flush, Insert, Select
+from kalam_props.history.operations import Flush, Increment, Insert, Select
 from kalam_props.programs.model import Release, Step
 
 AIM = Aim(Window(400, 2000), Window(1000, 50_000), leads=Leads(0, 0))
@@ -110,13 +110,13 @@ def test_without_a_flush_to_aim_at_it_is_the_rounds_release(lanes):
     assert (found.after, found.us) == ((), 0)
 
 
-def test_what_is_aimed_at_a_write_looks_at_the_rows_at_that_fraction_of_it():
-    """A write takes 1000 us to take effect and any request 300 to look: at 0.8 it is sent 500 us later."""
-    aim = evolve(AIM, leads=Leads(300, 1000))
+def test_what_is_aimed_at_a_write_is_sent_at_that_fraction_of_it():
+    """A write takes 1000 us to take effect, an increment, as was learnt, 900: at 0.8 it is 800, or 720."""
+    aim = evolve(AIM, leads=Leads(300, 1000, {Increment: 1000}))
     found = placed([insert(1, Release("round", 50))], [select(IN_WRITE)], [insert(1, IN_WRITE)], aim=aim)
-    assert found[1] == found[2] == Placed((), 550, Released("write", 550))
-    early = placed([insert()], [select(Release("write", fraction=0.2))], aim=aim)
-    assert early[1] == Placed((), 0, Released("write", 0))
+    assert found[1] == found[2] == Placed((), 850, Released("write", 850))
+    found = placed([Step(Increment("t", 1, "n"))], [select(IN_WRITE)], aim=aim)
+    assert found[1] == Placed((), 720, Released("write", 720))
 
 
 def test_a_write_that_waits_for_an_answer_or_a_flush_is_waited_for_in_the_same_way():
