@@ -9,9 +9,20 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from kalam_props.history.operations import Count, Flush, Insert, Kill, Restart, Select, Subscribe, Update
+from kalam_props.history.operations import (
+    Count,
+    Delete,
+    Flush,
+    Increment,
+    Insert,
+    Kill,
+    Restart,
+    Select,
+    Subscribe,
+    Update,
+)
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, Crashes, FlushRaces, Meetings, Updates
+from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Meetings, Updates
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -139,6 +150,32 @@ def test_inserts_are_read_while_they_run():
             for session, lane in r.lanes.items():
                 held |= {(session[:2], row[0]) for s in lane if isinstance(s.op, Insert) for row in s.op.rows}
     assert min(batches, several, refused) > len(drawn) / 10
+
+
+def test_sessions_contend_for_a_row_at_a_write_of_it():
+    """A write that leaves with the round, and others of the same row, mostly at a fraction of it."""
+    kinds = collections.Counter()
+    released = aimed = 0
+    for program in (drawn := draw(Contending)):
+        for r in program.rounds:
+            (writer,), *others = r.lanes.values()
+            for (step,) in others:
+                (key,) = keys(writer.op)
+                assert keys(step.op) == {key}
+                kinds[type(writer.op), type(step.op)] += 1
+                released += 1
+                aimed += step.release is not None and step.release.anchor == "write"
+    assert released / 2 < aimed < released
+    for pair in ((Increment, Increment), (Update, Increment), (Delete, Delete), (Insert, Insert)):
+        assert kinds[pair] > len(drawn) / 20
+
+
+class Contending(Contention):
+    """Nothing else."""
+
+
+def keys(op):
+    return {row[0] for row in op.rows} if isinstance(op, Insert) else {op.key}
 
 
 def test_every_program_of_crashes_has_an_outage():
