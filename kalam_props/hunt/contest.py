@@ -31,7 +31,8 @@ RUNS = 2
 
 FINALISTS = 6
 ALONE_RUNS = 8
-"""Of the shapes with as many operations, so many that failed are run so often alone, and compared by that."""
+"""Of the shapes with as many operations, so many that failed are run so often alone, and compared by that;
+in the next turn as often again, for one that fails one time in ten need not have done so yet."""
 
 MORE_RUNS = 16
 """As often again one that failed alone once."""
@@ -51,7 +52,7 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     placed = (other for shape in known for other in _placed(shape))
     arms = {digest(other): _Arm(other) for other in placed}
     groups = [list(group) for _, group in groupby(arms.values(), lambda arm: arm.program.operations)]
-    for _ in range(TURNS):
+    for turn in range(1, TURNS + 1):
         for group in groups:
             for arm in group:
                 if time.monotonic() >= deadline:
@@ -59,7 +60,7 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
                 arm.run(bench, times, runs, wanted)
                 if hangs and arm.seen >= ENOUGH:
                     return arm.alone
-            winner = None if hangs else _best_alone(bench, group, wanted)
+            winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS)
             if winner is not None:
                 return winner.alone
             if time.monotonic() >= deadline:
@@ -72,14 +73,14 @@ def _placed(shape: Program) -> list[Program]:
     return [shape] if needs_server_alone(shape) else placed_together(shape, PLACES)
 
 
-def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting) -> _Arm | None:
+def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) -> _Arm | None:
     """The one of a group that fails about as often alone as any, and is the plainest of those."""
     likely = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
     likely = likely[:FINALISTS]
     if not likely:
         return None
     for arm in likely:
-        arm.alone += bench.until(arm.program, ALONE_RUNS - len(arm.alone), _never)
+        arm.alone += bench.until(arm.program, runs - len(arm.alone), _never)
     failed = {arm: count(arm.alone, wanted) for arm in likely}
     best = max(likely, key=lambda arm: failed[arm])
     if failed[best] == ENOUGH - 1:

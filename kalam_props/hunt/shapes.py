@@ -42,7 +42,7 @@ _Rounds: TypeAlias = tuple[Round, ...]
 
 
 def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[Program]:
-    """The core of a program in each shape, plainest first; places in a flush as they were.
+    """The core of a program in each shape, plainest first; places in a flush or a write as they were.
 
     Those with fewer operations come first, then those with fewer rows.
 
@@ -67,12 +67,12 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
 def _line(program: Program, core: Sequence[Place]) -> _Line:
     """The steps, each in its user's first session; a kill or restart, which is nobody's, in that before it.
 
-    Delays within the round that they were in mean nothing here; places in a flush do.
+    Delays within the round that they were in mean nothing here; places in a flush or a write do.
     """
     line: list[tuple[Session, Step]] = []
     for place in core:
         step = step_at(program, place)
-        if step.release is not None and step.release.anchor != "flush":
+        if step.release is not None and step.release.anchor not in {"flush", "write"}:
             step = evolve(step, release=None)
         nobodys = line and isinstance(step.op, (Kill, Restart))
         line.append((line[-1][0] if nobodys else f"{user_of(place[1])}/1", step))
@@ -143,7 +143,7 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
     by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
     by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
     unflushed = _with_policies(program, tables, None)
-    unaimed = tuple((session, evolve(step, release=None)) for session, step in line)
+    unaimed = tuple((session, _not_aimed_at(step, "flush")) for session, step in line)
     for rounds in _without_a_command(unaimed):
         yield unflushed.with_rounds(rounds)
     if by_policy:
@@ -193,13 +193,19 @@ def _in_turn(line: _Line) -> _Rounds:
     """One lane for steps of one session that follow each other; what makes a table anew, alone."""
     rounds: list[Round] = []
     alone = False
-    for session, step in line:
+    for session, aimed in line:
+        step = _not_aimed_at(aimed, "write")
         was_alone, alone = alone, isinstance(step.op, Recreate)
         if rounds and session in rounds[-1].lanes and not (alone or was_alone):
             rounds[-1] = Round({session: (*rounds[-1].lanes[session], step)})
         else:
             rounds.append(Round({session: (step,)}))
     return tuple(rounds)
+
+
+def _not_aimed_at(step: Step, anchor: str) -> Step:
+    """Without such a release point: nothing of the kind is there to meet."""
+    return evolve(step, release=None) if step.release is not None and step.release.anchor == anchor else step
 
 
 def _race(first: _Line, second: _Line) -> Round:

@@ -226,7 +226,9 @@ class Contention(ProgramMachine):
         self.on_key(written, f"{owner}/1", chosen)
         for number, pick in enumerate(contenders):
             kind = self.contender_kinds[pick % len(self.contender_kinds)]
-            self.on_key(written if kind == "same" else kind, f"{owner}/{number + 2}", chosen)
+            # A change of a row that is not there yet shows nothing; a second insert of it must be refused.
+            same = kind == "same" or (written == "insert" and kind != "get")
+            self.on_key(written if same else kind, f"{owner}/{number + 2}", chosen)
             self.when(at_write(swept(moment, number)))
 
 

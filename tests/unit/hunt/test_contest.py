@@ -53,6 +53,16 @@ def test_of_two_that_fail_about_as_often_the_plainer_is_taken():
     assert taken.count(FLUSHED) >= 17
 
 
+def test_a_shape_that_fails_one_time_in_ten_alone_is_hardly_ever_missed():
+    """Its eight runs alone in the first turn show nothing in two cases of five; the next turn has more."""
+
+    def rare(p):
+        return (1 - 0.9 ** number(p, Delete)) * has(p, AwaitFlush)
+
+    taken = [contest(rare, RACE, FLUSHED, LONG, seed=seed)[1] for seed in range(40)]
+    assert sum(map(bool, taken)) >= 37
+
+
 def test_fewer_operations_come_before_frequency():
     """What is smaller and fails clearly is where it begins; larger ones are not even run."""
     lab, trials = contest(lambda p: 1.0 if has(p, Select) else 0.5, ALONE, LONG)
