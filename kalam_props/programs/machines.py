@@ -200,21 +200,23 @@ FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 class Contention(ProgramMachine):
     """One rule that draws a round in which sessions of one user do something to one row at once."""
 
-    contended_kinds: ClassVar[tuple[str, ...]] = ("increment", "update", "insert", "delete")
-    contender_kinds: ClassVar[tuple[str, ...]] = (
-        *("increment", "same", "update", "same", "increment", "get"),
-        *("increment", "same", "update", "same", "increment", "insert"),
+    contended: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
+        ("increment", ("increment", "update", "increment", "get")),
+        ("update", ("increment", "get", "increment", "update")),
+        ("insert", ("insert", "insert", "insert", "get")),
+        ("delete", ("delete", "increment", "delete", "update", "delete", "insert")),
     )
+    """What is done to a row, and what meets it: mostly what would show that one of them did not see the other."""
 
     @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS, moment=MOMENTS)
     def contend(self, user: int, key: int, write: int, contenders: list[int], moment: int) -> None:
         """A write, and others at it; each in a session of its own, so that all are on the wire together.
 
-        An insert is one of a row that is not there. Most others increment, which shows what another lost.
+        An insert is one of a row that is not there.
         """
         index = user % self.user_count
         owner = f"u{index}"
-        written = self.contended_kinds[write]
+        written, kinds = self.contended[write]
         if written == "insert":
             (chosen,) = self.fresh_keys(owner, 1)
             self.model(owner).live.append(chosen)
@@ -225,10 +227,7 @@ class Contention(ProgramMachine):
         self.new_round()
         self.on_key(written, f"{owner}/1", chosen)
         for number, pick in enumerate(contenders):
-            kind = self.contender_kinds[pick % len(self.contender_kinds)]
-            # A change of a row that is not there yet shows nothing; a second insert of it must be refused.
-            same = kind == "same" or (written == "insert" and kind != "get")
-            self.on_key(written if same else kind, f"{owner}/{number + 2}", chosen)
+            self.on_key(kinds[pick % len(kinds)], f"{owner}/{number + 2}", chosen)
             self.when(at_write(swept(moment, number)))
 
 
@@ -526,7 +525,7 @@ class Crashes(Inserts, Flushes, Races):
         return super().program()
 
 
-class Columns(Inserts, Writes, Reads, Races):
+class Columns(Inserts, Writes, Reads, Races, Contention):
     """The key is not the first column; sessions change different columns of the same rows at once."""
 
     max_users = 2
