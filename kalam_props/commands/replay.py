@@ -27,10 +27,10 @@ _COLOURS = {"FIXED": "green", "FAILED": "red", "NOT-REPRODUCED": "yellow", "ERRO
 @option(
     "--parallel",
     type=click.IntRange(min=1),
-    default=2,
+    default=1,
     show_default=True,
     metavar="N",
-    help="Seeds that are run side by side.",
+    help="Seeds that are run side by side: sooner over, but races are met less often.",
 )
 @option(
     "--junit",

@@ -18,13 +18,16 @@ from kalam_props.history.events import CONNECTION_LOST
 from kalam_props.history.operations import Kill, Restart
 from kalam_props.hunt.explore import draw
 from kalam_props.hunt.known import Open, first_new
-from kalam_props.hunt.lab import AT_ONCE, Lab, Trial, needs_server_alone
+from kalam_props.hunt.lab import Lab, Trial, needs_server_alone
 from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.model import Program, Round, Step
 
 BATCH = 8
 """Programs that one machine draws before the next has its turn."""
+
+AT_ONCE = 2
+"""Programs side by side: more of them a second, and nothing has to be met in time."""
 
 KILLS_EVERY = 25
 """One program in so many kills or restarts the server: that takes as long as fifty operations."""

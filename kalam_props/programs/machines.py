@@ -206,7 +206,7 @@ class Contention(ProgramMachine):
         ("insert", ("insert", "insert", "insert", "get")),
         ("delete", ("delete", "increment", "delete", "update", "delete", "insert")),
     )
-    """What is done to a row, and what meets it: mostly what would show that one of them did not see the other."""
+    """What is done to a row, and what meets it: mostly what shows that one of them did not see the other."""
 
     @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS, moment=MOMENTS)
     def contend(self, user: int, key: int, write: int, contenders: list[int], moment: int) -> None:
@@ -525,7 +525,7 @@ class Crashes(Inserts, Flushes, Races):
         return super().program()
 
 
-class Columns(Inserts, Writes, Reads, Races, Contention):
+class Columns(Inserts, Writes, Reads, Races):
     """The key is not the first column; sessions change different columns of the same rows at once."""
 
     max_users = 2
