@@ -13,7 +13,7 @@ from kalam_props.history.reader import read_history
 from kalam_props.hunt.contest import ENOUGH, shape_that_fails
 from kalam_props.hunt.cuts import core, cut_to_witness
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import Trial
+from kalam_props.hunt.lab import Trial, needs_server_alone
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.shapes import shapes
 from kalam_props.hunt.sharpen import placed_together
@@ -21,12 +21,16 @@ from kalam_props.hunt.shrink import Best, best_of
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
-SHAPES_SHARE = 0.3
+SHAPES_SHARE = 0.45
 HANGING_SHARE = 0.7
 """Of the seconds for shrinking, those that shapes may take; and where a failure is to wait for nothing."""
 
 GUESS_RUNS = 36
 """Runs of a guess at the most, at all places in a flush together, before it is given up."""
+
+GUESS_SHARE = 1 / 3
+"""Of the seconds that are left, those that one guess, or the estimate of its rate, may take: where the server
+goes down, a run takes a second."""
 
 TURN = 4
 """Runs at one place before the next one has its turn."""
@@ -45,15 +49,25 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
         if shape.operations < found.program.operations
     ]
     share = HANGING_SHARE if wanted.name == "hung" else SHAPES_SHARE
-    shapes_until = time.monotonic() + share * (deadline - time.monotonic())
-    trials = shape_that_fails(bench, known, wanted, shapes_until)
+    began = time.monotonic()
+    shapes_until = began + share * (deadline - began)
+    # Each run with an outage takes as long as ten without: those must not take the time of all.
+    outages = [shape for shape in known if needs_server_alone(shape)]
+    others = [shape for shape in known if shape not in outages]
+    half = (began + shapes_until) / 2
+    trials = shape_that_fails(bench, others, wanted, half if outages else shapes_until)
+    if not trials:
+        trials = shape_that_fails(bench, outages, wanted, shapes_until)
     if not trials:
         trials = _cut_that_fails(bench, found, history, deadline)
-    if trials:
-        best = best_of(trials, wanted)
-        return best, estimate(bench, best.program, best.sighting, deadline=deadline)
-    whole_until = (2 * time.monotonic() + deadline) / 3
-    return found, estimate(bench, found.program, wanted, deadline=whole_until)
+    best = best_of(trials, wanted) if trials else found
+    return best, estimate(bench, best.program, best.sighting, deadline=_share_until(deadline))
+
+
+def _share_until(deadline: float) -> float:
+    """When the share of what is left until the deadline is over."""
+    now = time.monotonic()
+    return now + GUESS_SHARE * (deadline - now)
 
 
 def _cut_that_fails(bench: Bench, found: Best, history: History, deadline: float) -> list[Trial]:
@@ -61,7 +75,7 @@ def _cut_that_fails(bench: Bench, found: Best, history: History, deadline: float
     cuts = cut_to_witness(found.program, history, found.sighting.anomaly)
     for guess in {digest(cut): cut for cut in cuts}.values():
         if 0 < guess.operations < found.program.operations:
-            trials = _probe(bench, guess, found.sighting, deadline)
+            trials = _probe(bench, guess, found.sighting, _share_until(deadline))
             if trials:
                 return trials
     return []
@@ -71,10 +85,10 @@ def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> l
     """Trials of the guess, at the place in a flush where it failed most often; none: it is given up."""
     choices = placed_together(guess)
     arms: list[list[Trial]] = [[] for _ in choices]
-    while sum(map(len, arms)) < GUESS_RUNS:
+    while sum(map(len, arms)) < GUESS_RUNS and time.monotonic() < deadline:
         for arm, choice in zip(arms, choices, strict=True):
             if time.monotonic() >= deadline:
-                return []
+                break
             arm.extend(bench.until(choice, TURN, lambda trials: count(trials, wanted) >= ENOUGH))
             if count(arm, wanted) >= ENOUGH:
                 return arm
