@@ -473,7 +473,7 @@ class Crashes(Inserts, Flushes, Races):
     """The server is killed or restarted among inserts, updates, deletes and flushes; nothing may be lost."""
 
     needs = frozenset({"crash"})
-    max_users = 2
+    max_users = 4
     max_outages: ClassVar[int] = 2
     race_kinds = ("insert", "update", "delete", "insert", "increment", "reinsert", "select")
 
@@ -491,16 +491,27 @@ class Crashes(Inserts, Flushes, Races):
     def go_down(self, actions: list[Action], flush: str, how: str, pause_us: int, moment: int) -> None:
         """A race in which the server goes down; a start takes a second, so not more than two a program.
 
+        Before it, each user's writes are acknowledged and, mostly, hot: what a server may not lose.
+
         A kill is aimed at the requests of the race, or at the flush among them; a late one, and a restart,
         come a while after an answer: when their clients have gone.
         """
         if self.outages == self.max_outages:
             return
         self.outages += 1
-        if flush == "before":  # what the race changes is cold when the server goes down
-            self.insert(0, Size(0, 3))
+        if flush == "before":  # what is changed after it is cold when the server goes down
+            self.new_round()
+            for user in range(self.user_count):
+                self.insert(user, Size(0, 3), join=True)
             self.flush(0)
             self.await_flush(0)
+        self.new_round()
+        for user in range(self.user_count):
+            action = actions[user % len(actions)]
+            self.insert(user, Size(0, 1), join=True)
+            change = self.delete if action.pick % 2 else self.update
+            change(user, action.key, join=True)
+            self.insert(user, Size(0, 1), join=True)
         self.race(actions, "policy" if flush == "policy" else "none")
         lane, beside = f"u0/{self.max_sessions + 1}", f"u0/{self.max_sessions + 2}"
         # A lane that begins with a request is released with the others', and not while they start.
