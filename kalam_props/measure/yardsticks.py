@@ -135,9 +135,10 @@ def _into_flush(op: Operation) -> Program:
 
 
 _ONE_EACH_COLD = (
-    _program(2, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}),
-    _program(None, {_A: (_insert(1),)}, {_OTHER: (_insert(1),)}, {_A: (_FLUSH,)}),
+    _program(2, {_A: (_insert(1),), _OTHER: (_insert(1),)}),
+    _program(None, {_A: (_insert(1),), _OTHER: (_insert(1),)}, {_A: (_FLUSH,)}),
 )
+"""Or one after the other (`Yardstick.has`)."""
 _BATCH_AND_READER = (
     _program(None, {_A: (_insert(1, 2),), _B: (_SCAN,)}),
     _program(None, {_A: (_insert(1, 2),), _B: (_COUNT,)}),
