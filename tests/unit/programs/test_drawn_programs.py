@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from kalam_props.history.operations import (
+    AwaitFlush,
     Count,
     Delete,
     Flush,
@@ -183,6 +184,25 @@ def test_every_program_of_crashes_has_an_outage():
     outages = [sum(isinstance(op, (Kill, Restart)) for op in steps(p)) for p in draw(Crashes)]
     assert min(outages) == 1
     assert max(outages) == Crashes.max_outages
+
+
+def test_acknowledged_writes_of_several_users_are_hot_when_the_server_goes_down():
+    """Most programs have a round of them, with no flush between it and the outage: what may be lost."""
+    users = []
+    for program in (drawn := draw(Crashes)):
+        written = set()
+        most = 0
+        for r in program.rounds:
+            ops = [(session[:2], step.op) for session, lane in r.lanes.items() for step in lane]
+            if any(isinstance(op, (Kill, Restart)) for _, op in ops):
+                most, written = max(most, len(written)), set()
+            elif any(isinstance(op, (Flush, AwaitFlush)) for _, op in ops):
+                written = set()
+            else:
+                written |= {user for user, op in ops if isinstance(op, Insert)}
+        users.append(most)
+    assert sum(most > 0 for most in users) > len(drawn) / 2
+    assert sum(most > 2 for most in users) > len(drawn) / 8
 
 
 def test_only_the_lossy_network_loses(programs, request):
