@@ -140,16 +140,18 @@ def _fast(lab: Lab, wanted: Sighting) -> Lab | None:
 
 
 def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
-    """The first of some programs, the smallest first, that fails with this lab's driver as well.
+    """The first of some programs, the smallest first, that fails with this lab's driver about as often.
 
-    What meets in time over HTTP need not with clients that start anew for each operation.
+    What meets in time over HTTP need not with clients that start anew for each operation. Where none does,
+    the first that failed here at all: it is small, and nobody knows a better one.
     """
-    tried = None
+    tried, failed = None, None
     for best in chain:
         if tried == best.program.operations:
             continue
         tried = best.program.operations
-        wanted, expected = best.sighting, min(WORTH_SHRINKING, best.rate.likely)
+        # A rate from few runs may have been luck.
+        wanted, expected = best.sighting, min(WORTH_SHRINKING, best.rate.interval[0])
 
         def clear(trials: list[Trial], wanted: Sighting = wanted, expected: float = expected) -> bool:
             return still_fails(count(trials, wanted), len(trials), expected) is not None
@@ -159,7 +161,9 @@ def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
         rate = Rate(count(trials, wanted), len(trials))
         if rate.seen > 1 and rate.likely >= expected / 2:
             return best_of(trials, wanted), rate
-    return None
+        if rate.seen and failed is None:
+            failed = best_of(trials, wanted), rate
+    return failed
 
 
 def _shrink_on(
