@@ -119,7 +119,7 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     if fast is not None:
         guess, rate = begin(fast, found, fast_until)
         small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
-        start = _failing_here(lab, (result.best, *result.larger)) if rate.seen else None
+        start = failing_here(lab, (result.best, *result.larger)) if rate.seen else None
         if start is not None and start[0].program == small.program:
             took = evolve(small.shrinking, seconds=time.monotonic() - began)
             return evolve(small, shrinking=took, stage="shrunk")
@@ -139,7 +139,7 @@ def _fast(lab: Lab, wanted: Sighting) -> Lab | None:
     return None if lab.workspace.target.driver.name == "http" else lab.with_driver(HttpDriver())
 
 
-def _failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
+def failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
     """The first of some programs, the smallest first, that fails with this lab's driver about as often.
 
     What meets in time over HTTP need not with clients that start anew for each operation. Where none does,

@@ -1,0 +1,50 @@
+"""What was made small over HTTP goes on with the hunt's own driver, if it fails with that at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulated import SimulatedLab, sighting
+
+from kalam_props.history.operations import Insert
+from kalam_props.hunt.investigate import failing_here
+from kalam_props.hunt.measure import Rate
+from kalam_props.hunt.shrink import Best
+from kalam_props.programs.model import Program, Round, Step, TableDef
+
+
+def program(operations):
+    lane = tuple(Step(Insert("t", ((key, f"a{key}"),))) for key in range(operations))
+    return Program({"t": TableDef((("id", "BIGINT"), ("v", "TEXT")), "id")}, (Round({"u0/1": lane}),))
+
+
+def best(operations, seen, runs):
+    return Best(program(operations), Path("no-history.jsonl"), sighting("lost-row"), Rate(seen, runs))
+
+
+def goes_on_with(rates, *chain, seed=1):
+    """Operations of the program that goes on, where one with so many fails at `rates`; None: none does."""
+    lab = SimulatedLab(lambda p: {"lost-row": rates[p.operations]}, seed)
+    start = failing_here(lab, chain)
+    return None if start is None else start[0].program.operations
+
+
+def test_the_smallest_that_fails_as_often_as_before_goes_on():
+    """And what never fails with this driver does not."""
+    assert goes_on_with({1: 1.0, 2: 1.0}, best(1, 20, 20), best(2, 20, 20)) == 1
+    assert goes_on_with({1: 0.0, 2: 1.0}, best(1, 20, 20), best(2, 20, 20)) == 2
+    assert goes_on_with({1: 0.0, 2: 0.0}, best(1, 20, 20), best(2, 20, 20)) is None
+
+
+def test_a_rate_that_was_luck_over_http_is_no_reason_to_drop_a_program():
+    """4 of 11, and really one in ten: it is given as many runs as that needs."""
+    taken = [goes_on_with({2: 0.1}, best(2, 4, 11), seed=seed) for seed in range(40)]
+    assert taken.count(2) >= 34
+
+
+def test_what_failed_at_all_goes_on_where_nothing_fails_as_often():
+    """It is small, and the program that was found is not."""
+    taken = [
+        goes_on_with({1: 0.0, 2: 0.05}, best(1, 20, 20), best(2, 20, 20), seed=seed) for seed in range(40)
+    ]
+    assert set(taken) == {None, 2}
