@@ -36,8 +36,10 @@ LADDERS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"wrongly-accepted", "wrongly-refused low", "wrong-affected low"}),
         frozenset({"wrong-count low"}),
     ),
-    # Something is there that must not be. Its rows are different bugs; its answers may be any of them.
+    # Something is there that must not be. Its rows are different bugs; its answers may be any of them. But
+    # what mixes up users shows as any of these as well, where the other user's rows have keys of one's own.
     "surplus": (
+        frozenset({"foreign-row"}),
         frozenset({"duplicate-row", "resurrected-row", "phantom-row", "failed-but-visible"}),
         frozenset({"wrongly-refused high", "wrong-affected high"}),
         frozenset({"wrong-count high"}),

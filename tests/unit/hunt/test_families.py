@@ -59,6 +59,7 @@ def test_every_name_on_a_ladder_is_an_anomaly():
         ("stale-read", "lost-row"),
         ("wrong-count high", "duplicate-row"),
         ("wrongly-refused high", "resurrected-row"),
+        ("resurrected-row", "foreign-row"),
     ],
 )
 def test_a_name_that_tells_more_counts_and_not_the_other_way_round(discovered, shown):
@@ -76,6 +77,7 @@ def test_a_name_that_tells_more_counts_and_not_the_other_way_round(discovered, s
         ("resurrected-row", "duplicate-row"),
         ("corrupt-row", "lost-row"),
         ("foreign-row", "lost-row"),
+        ("foreign-row", "phantom-row"),
         ("stale-read", "foreign-row"),
         ("flickering-row", "stale-value"),
     ],
