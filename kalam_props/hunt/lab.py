@@ -191,7 +191,7 @@ class Lab:
         """
         self.take_aim()
         alone = needs_server_alone(program) or self.deaths.seen
-        side_by_side = 1 if _races(program) else IN_TURN_AT_ONCE
+        side_by_side = 1 if races(program) else IN_TURN_AT_ONCE
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
@@ -251,7 +251,7 @@ class Lab:
         return self._taken
 
 
-def _races(program: Program) -> bool:
+def races(program: Program) -> bool:
     """Whether something is to meet something else: lanes each other, or a request a flush."""
     return any(
         round_.concurrent or any(step.release is not None for lane in round_.lanes.values() for step in lane)

@@ -483,7 +483,7 @@ class Crashes(Inserts, Flushes, Races):
 
     @rule(
         actions=st.lists(ACTIONS, min_size=2, max_size=8),
-        flush=st.sampled_from(("command", "policy", "before", "none")),
+        flush=st.sampled_from(("before", "command", "policy", "before", "none")),
         how=st.sampled_from(("kill", "restart", "late kill")),
         pause_us=PAUSES_US,
         moment=MOMENTS,
@@ -510,7 +510,8 @@ class Crashes(Inserts, Flushes, Races):
             action = actions[user % len(actions)]
             self.insert(user, Size(0, 1), join=True)
             change = self.delete if action.pick % 2 else self.update
-            change(user, action.key, join=True)
+            recent = len(self.model(self.session(user)).live) - 2 - action.key % 3
+            change(user, max(0, recent), join=True)
             self.insert(user, Size(0, 1), join=True)
         self.race(actions, "policy" if flush == "policy" else "none")
         lane, beside = f"u0/{self.max_sessions + 1}", f"u0/{self.max_sessions + 2}"
