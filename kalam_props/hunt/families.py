@@ -30,8 +30,8 @@ LADDERS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"lost-row"}),
         frozenset({"lost-after-crash"}),
         frozenset({"lost-update"}),
-        frozenset({"stale-read"}),
-        frozenset({"flickering-row", "stale-value"}),
+        frozenset({"stale-read", "flickering-row"}),
+        frozenset({"stale-value"}),
         frozenset({"torn-batch", "not-atomic-scan"}),
         frozenset({"wrongly-accepted", "wrongly-refused low", "wrong-affected low"}),
         frozenset({"wrong-count low"}),
@@ -46,6 +46,10 @@ LADDERS: dict[str, tuple[frozenset[str], ...]] = {
     ),
 }
 """Families of several names: steps from the most telling down. Every other name is a family of its own."""
+
+_ALIKE = frozenset({"stale-read", "flickering-row"})
+"""A row that a read misses although it is there: which of the two it is called depends on whether another
+read had seen it before. Each counts as the other."""
 
 _TWO_SIDED = frozenset({"wrong-count", "wrong-affected", "wrongly-refused"})
 
@@ -91,9 +95,11 @@ def sight(anomaly: Anomaly, history: History) -> Sighting:
 
 
 def shows(seen: Sighting, wanted: Sighting) -> bool:
-    """Whether `seen` counts as `wanted`: the same name and side, or more telling in the same family."""
+    """Whether `seen` counts as `wanted`: the same name and side, alike, or more telling in its family."""
     if seen.name == wanted.name:
         return seen.side is None or wanted.side is None or seen.side == wanted.side
+    if {seen.name, wanted.name} == _ALIKE:
+        return True
     for _, step, higher in _steps():
         if wanted.label in step:
             return seen.label in higher

@@ -88,9 +88,9 @@ def test_another_family_or_the_same_step_never_counts(discovered, shown):
 
 
 def test_climbing_never_comes_back():
-    """No two names count as each other; what counts as what counts, counts."""
+    """No two names count as each other, but for the two of a row that a read misses."""
     for a, b in itertools.permutations(map(named, LABELS), 2):
-        assert not (shows(a, b) and shows(b, a))
+        assert (shows(a, b) and shows(b, a)) == ({a.name, b.name} == {"stale-read", "flickering-row"})
         assert a.family == b.family or not shows(a, b)
 
 
