@@ -130,7 +130,7 @@ def _into_flush(op: Operation) -> Program:
     """
     program = _program(None, {_A: (_insert(1),)}, {_A: (_FLUSH,), _B: (op,)})
     first, second = program.rounds
-    step = evolve(second.lanes[_B][0], release=Release("flush", fraction=1.0))
+    step = evolve(second.lanes[_B][0], release=Release("flush", fraction=0.7))
     return program.with_rounds((first, Round({**second.lanes, _B: (step,)})))
 
 
