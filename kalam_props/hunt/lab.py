@@ -36,7 +36,7 @@ HANGING_AT_ONCE = 8
 IN_TURN_AT_ONCE = 4
 """As many where nothing has to be met in time: such a program waits for clients and for its flush. Those
 that race run one after the other: side by side races are met less often (on two cores a scan in a flush
-showed a fault in 47 % of runs alone and in 15 % of runs two at once, in about the same time)."""
+showed a fault in 41 % of runs alone and in 15 % of runs two at once, in about the same time)."""
 
 
 @frozen
