@@ -135,10 +135,9 @@ def kalam_hunt(kalam_lab: Lab, pytestconfig: pytest.Config) -> KalamHunt:
             pytest.fail(
                 "\n\n".join(finding_text(finding, target.name) for finding in outcome.findings), pytrace=False
             )
-        if kalam_lab.exercised.evidence.vacuous is not None:
-            pytest.fail(
-                f"{machine.__name__} exercised nothing: {kalam_lab.exercised.evidence.vacuous}", pytrace=False
-            )
+        vacuous = kalam_lab.exercised.evidence.vacuous
+        if vacuous is not None:
+            pytest.fail(f"{machine.__name__} exercised nothing: {vacuous}", pytrace=False)
 
     return run
 

@@ -85,11 +85,13 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
     for cause, aimed in at_commands.items():
         _around_command(placed, cause, aimed)
     for place, step in enumerate(steps):
-        if step.release is not None and step.release.anchor == "write":
-            write = _write_beside(steps, lane_of, place)
-            if write is not None and place not in _waited_for(write, placed, previous):
-                us = round((step.release.fraction or 0.0) * aim.leads.of(steps[write].op))
-                placed[place] = _later(placed[write], us)
+        release = step.release
+        if release is None or release.anchor != "write":
+            continue
+        write = _write_beside(steps, lane_of, place)
+        if write is not None and place not in _waited_for(write, placed, previous):
+            us = round((release.fraction or 0.0) * aim.leads.of(steps[write].op))
+            placed[place] = _later(placed[write], us)
     return tuple(placed)
 
 
@@ -97,9 +99,8 @@ def _write_beside(steps: Sequence[Step], lane_of: Sequence[int], place: int) -> 
     """The first write of the same table in another lane that is not itself aimed at one."""
     table = getattr(steps[place].op, "table", None)
     for other, step in enumerate(steps):
-        aimed = step.release is not None and step.release.anchor == "write"
-        about_it = table in (None, getattr(step.op, "table", None))
-        if lane_of[other] != lane_of[place] and isinstance(step.op, WRITES) and about_it and not aimed:
+        beside = lane_of[other] != lane_of[place] and step.anchor != "write"
+        if beside and isinstance(step.op, WRITES) and table in (None, getattr(step.op, "table", None)):
             return other
     return None
 

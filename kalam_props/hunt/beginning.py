@@ -53,13 +53,13 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     shapes_until = began + share * (deadline - began)
     # Each run with an outage takes as long as ten without: those must not take the time of all.
     outages = [shape for shape in known if needs_server_alone(shape)]
-    others = [shape for shape in known if shape not in outages]
-    half = (began + shapes_until) / 2
-    trials = shape_that_fails(bench, others, wanted, half if outages else shapes_until)
-    if not trials:
-        trials = shape_that_fails(bench, outages, wanted, shapes_until)
-    if not trials:
-        trials = _cut_that_fails(bench, found, history, deadline)
+    others = [shape for shape in known if not needs_server_alone(shape)]
+    others_until = (began + shapes_until) / 2 if outages else shapes_until
+    trials = (
+        shape_that_fails(bench, others, wanted, others_until)
+        or shape_that_fails(bench, outages, wanted, shapes_until)
+        or _cut_that_fails(bench, found, history, deadline)
+    )
     best = best_of(trials, wanted) if trials else found
     return best, estimate(bench, best.program, best.sighting, deadline=_share_until(deadline))
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
-from kalam_props.history.operations import AwaitFlush, Flush, Insert, Kill, Pause, Recreate, Restart
+from kalam_props.history.operations import (
+    AwaitFlush,
+    Flush,
+    Insert,
+    Kill,
+    Operation,
+    Pause,
+    Recreate,
+    Restart,
+)
 from kalam_props.hunt.structure import Place, keep, keys_of, operation_at, places
 from kalam_props.programs.model import Program, user_of
 
@@ -25,9 +34,11 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
     closing_reads_needed = any(i not in steps for i in anomaly.witness)
     last = len(program.rounds) if closing_reads_needed else max(place[0] for place in witness)
     before = {place for place in places(program) if place[0] <= last}
-    ends = {place for place in before if isinstance(operation_at(program, place), (Kill, Restart))}
-    made = {place for place in before if isinstance(operation_at(program, place), Recreate)}
-    flushes = {place for place in before if isinstance(operation_at(program, place), (Flush, AwaitFlush))}
+
+    def of(*kinds: type[Operation]) -> set[Place]:
+        return {place for place in before if isinstance(operation_at(program, place), kinds)}
+
+    ends, made, flushes = of(Kill, Restart), of(Recreate), of(Flush, AwaitFlush)
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
     cuts = (witness, witness | flushes, witness | flushes | racing)
     if ends:

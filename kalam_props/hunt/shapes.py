@@ -71,9 +71,7 @@ def _line(program: Program, core: Sequence[Place]) -> _Line:
     """
     line: list[tuple[Session, Step]] = []
     for place in core:
-        step = step_at(program, place)
-        if step.release is not None and step.release.anchor not in {"flush", "write"}:
-            step = evolve(step, release=None)
+        step = _not_aimed_at(step_at(program, place), "round", "previous")
         nobodys = line and isinstance(step.op, (Kill, Restart))
         line.append((line[-1][0] if nobodys else f"{user_of(place[1])}/1", step))
     return tuple(line)
@@ -118,9 +116,8 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
     yield line
     session, first = line[0]
     changes = [step.op for _, step in line[1:] if not isinstance(step.op, _READS)]
-    if not isinstance(first.op, Insert) or (
-        changes and len(keys_of(program, first.op).union(*(keys_of(program, op) for op in changes))) > 1
-    ):
+    written = keys_of(program, first.op).union(*(keys_of(program, op) for op in changes))
+    if not isinstance(first.op, Insert) or (changes and len(written) > 1):
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
@@ -203,9 +200,9 @@ def _in_turn(line: _Line) -> _Rounds:
     return tuple(rounds)
 
 
-def _not_aimed_at(step: Step, anchor: str) -> Step:
+def _not_aimed_at(step: Step, *anchors: str) -> Step:
     """Without such a release point: nothing of the kind is there to meet."""
-    return evolve(step, release=None) if step.release is not None and step.release.anchor == anchor else step
+    return evolve(step, release=None) if step.anchor in anchors else step
 
 
 def _race(first: _Line, second: _Line) -> Round:

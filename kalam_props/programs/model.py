@@ -65,9 +65,9 @@ class Release:
     """When a step's request goes on to the server: symbolic, resolved and recorded when run.
 
     `round`: `us` microseconds after the round's release. `flush`: at `fraction` of the flush that this round
-    is expected to run (0 begin, 1 end). `write`: sent at `fraction` of another lane's
-    write of the same table (0 as that is sent, 1 as it takes effect, 2 as long again after).
-    `previous`: `us` after the lane's previous answer.
+    is expected to run (0 begin, 1 end). `write`: sent at `fraction` of another lane's write of the same table
+    (0 as that is sent, 1 as it takes effect, 2 as long again after). `previous`: `us` after the lane's
+    previous answer.
     """
 
     anchor: Literal["round", "flush", "write", "previous"] = "round"
@@ -102,6 +102,11 @@ class Step:
     op: Operation
     release: Release | None = None
     net: Net | None = None
+
+    @property
+    def anchor(self) -> str | None:
+        """Of its release point; None where it has none."""
+        return None if self.release is None else self.release.anchor
 
 
 @frozen

@@ -48,16 +48,15 @@ def verdict(outcome: Outcome, lab: Lab) -> str:
 
 def summary(outcome: Outcome, lab: Lab, start_mib: int | None, end_mib: int | None) -> str:
     """The evidence table, and what it adds up to."""
-    shown = lab.exercised.evidence
+    done = lab.exercised
+    shown = done.evidence
     found = {"violated": f"{len(outcome.findings)} distinct findings", "holds": "nothing found"}
     result = verdict(outcome, lab)
-    words = (
-        found.get(result) or f"{result}: {shown.vacuous or '; '.join(sorted(set(lab.exercised.unknown))[:3])}"
-    )
+    words = found.get(result) or f"{result}: {shown.vacuous or '; '.join(sorted(set(done.unknown))[:3])}"
     known = f", {outcome.known_failures} more programs with known ones" if outcome.known_failures else ""
     rows = (
         ("programs", outcome.programs),
-        ("executions", lab.exercised.executions),
+        ("executions", done.executions),
         ("operations", shown.operations),
         ("pairs of operations that overlapped", shown.overlapping_pairs),
         ("flushes that completed", shown.flushes),

@@ -102,21 +102,12 @@ def test_how_soon_requests_take_effect_is_learnt_from_their_time_on_the_wire():
         times.learn(History(HEADER, (*invoked, *answers)))
     leads = times.aim(None).leads
     assert leads == Leads(600, 3600, {Select: 3000, Insert: 4000})
-    times.learn(
-        History(
-            HEADER,
-            tuple(
-                event
-                for i in range(1, 2 * ENOUGH, 2)
-                for event in (
-                    Invoke(i, 0, f"u0/{i}", "u0", Increment("t", 1, "n")),
-                    Ok(i + 1, 30 * MS, i, wire=(10 * MS, 20 * MS)),
-                )
-            ),
-        )
-    )
+    increment = Increment("t", 1, "n")
+    slow = (Invoke(1, 0, "u0/1", "u0", increment), Ok(2, 30 * MS, 1, wire=(10 * MS, 20 * MS)))
+    for _ in range(ENOUGH):
+        times.learn(History(HEADER, slow))
     leads = times.aim(None).leads
-    assert [leads.of(Increment("t", 1, "n")), leads.of(ops[1])] == [9000, 3600]
+    assert [leads.of(increment), leads.of(ops[1])] == [9000, 3600]
     assert [leads.of(ops[0]), leads.of(Flush("t"))] == [600, 0]
     assert FlushTimes().aim(None).leads == Leads()
 

@@ -157,7 +157,7 @@ def test_sessions_contend_for_a_row_at_a_write_of_it():
     """A write that leaves with the round, and others of the same row, mostly at a fraction of it."""
     kinds = collections.Counter()
     released = aimed = 0
-    for program in (drawn := draw(Contending)):
+    for program in (drawn := draw(Contention)):
         for r in program.rounds:
             (writer,), *others = r.lanes.values()
             for (step,) in others:
@@ -169,10 +169,6 @@ def test_sessions_contend_for_a_row_at_a_write_of_it():
     assert released / 2 < aimed < released
     for pair in ((Increment, Increment), (Update, Increment), (Delete, Delete), (Insert, Insert)):
         assert kinds[pair] > len(drawn) / 20
-
-
-class Contending(Contention):
-    """Nothing else."""
 
 
 def keys(op):
