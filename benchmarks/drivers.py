@@ -90,7 +90,7 @@ def server(url: str | None) -> Iterator[tuple[str, Credential]]:
         try:
             yield managed.url, Credential("root", token=login(managed.url, "root", password))
         finally:
-            managed.stop()
+            managed.close()
 
 
 @contextmanager

@@ -17,13 +17,13 @@ def reference(root_password: str, faults: tuple[str, ...] = ()) -> PlanLaunch:
 
     def plan(port: int, data_dir: Path) -> Launch:
         switches = [word for fault in faults for word in ("--fault", fault)]
-        argv = (sys.executable, "-m", "kalam_props.reference", "--port", str(port))
-        options = ("--data-dir", str(data_dir), "--exit-with-stdin")
+        argv = (sys.executable, "-m", "kalam_props.reference.fork_server", "--port", str(port))
+        options = ("--data-dir", str(data_dir))
         interval = ("--flush-check-interval", str(REFERENCE_CHECK_INTERVAL_S))
         return Launch(
             (*argv, *options, *interval, *switches),
             {"KALAM_PROPS_ROOT_PASSWORD": root_password},
-            ends_with_stdin=True,
+            forks=True,
         )
 
     return plan

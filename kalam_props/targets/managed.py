@@ -12,13 +12,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import httpx
 from attrs import define, field, frozen
 
 from kalam_props.errors import StorageError, TargetError
 from kalam_props.history.events import Product
+from kalam_props.targets.forking import Forked, ForkServer, fork_server
 
 PORT_TRIES = 5
 _POLL_S = 0.01
@@ -40,13 +41,13 @@ class Launch:
     Attributes:
         argv: the program and its arguments.
         environment: what its environment has beside ours.
-        ends_with_stdin: it ends by itself when its standard input does; others are put on a leash.
+        forks: the program is a fork server (see `forking`), which ends with us; others are put on a leash.
 
     """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
-    ends_with_stdin: bool = False
+    forks: bool = False
 
 
 PlanLaunch: TypeAlias = Callable[[int, Path], Launch]
@@ -75,7 +76,8 @@ class ManagedServer:
     product: Product = field(factory=lambda: Product("?", "?"))
     url: str = ""
     _port: int = 0
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | Forked | None = None
+    _fork_server: ForkServer | None = None
     _leash: subprocess.Popen[bytes] | None = None
     _was_healthy: bool = False
     _data_kept: bool = False
@@ -102,6 +104,7 @@ class ManagedServer:
             try:
                 self._start()
             except TargetError as error:
+                self._end_fork_server()  # it has the port among its arguments
                 # A port that was free a moment ago may be somebody's outgoing connection by now.
                 if left and "in use" in str(error):
                     continue
@@ -114,25 +117,16 @@ class ManagedServer:
             log = self.log.open("ab")
         except OSError as error:
             raise StorageError(f"{error.filename}: cannot be written ({error.strerror})") from None
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         with log:
             try:
-                self._process = subprocess.Popen(
-                    launch.argv,
-                    stdin=subprocess.PIPE if launch.ends_with_stdin else subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment | launch.environment,
-                    cwd=self.data_dir,
-                    start_new_session=True,
-                )
+                self._process = self._fork(launch, log) if launch.forks else self._spawn(launch, log)
             except OSError as error:
                 raise TargetError(
                     f"cannot start the server {launch.argv[0]}: {error.strerror or error}; "
                     "is it a server's binary?"
                 ) from None
         try:
-            if not launch.ends_with_stdin:
+            if not launch.forks:
                 self._leash = subprocess.Popen(
                     (*_LEASH, str(self._process.pid)), stdin=subprocess.PIPE, start_new_session=True
                 )
@@ -141,6 +135,22 @@ class ManagedServer:
             self.kill()
             raise
         self._was_healthy = True
+
+    def _spawn(self, launch: Launch, log: BinaryIO) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            launch.argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(launch),
+            cwd=self.data_dir,
+            start_new_session=True,
+        )
+
+    def _fork(self, launch: Launch, log: BinaryIO) -> Forked:
+        if self._fork_server is None or not self._fork_server.running:
+            self._fork_server = fork_server(launch.argv, _environment(launch), self.data_dir, log)
+        return self._fork_server.start()
 
     @property
     def running(self) -> bool:
@@ -164,15 +174,22 @@ class ManagedServer:
         process = self._process
         if process is None:
             return
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        if process.stdin is not None:
-            process.stdin.close()
+        process.send_signal(signal.SIGTERM)
         try:
             process.wait(self.stop_timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
         self._forget(process)
+
+    def close(self) -> None:
+        """Stop it and what would start it again; for whoever does not need it any more."""
+        self.stop()
+        self._end_fork_server()
+
+    def _end_fork_server(self) -> None:
+        if self._fork_server is not None:
+            self._fork_server.close()
+            self._fork_server = None
 
     def await_end(self, patience_s: float) -> None:
         """Wait until it has ended, which somebody else has seen to; not for longer than `patience_s`."""
@@ -209,10 +226,8 @@ class ManagedServer:
         self._forget(process)
         self.start()
 
-    def _forget(self, process: subprocess.Popen[bytes]) -> None:
+    def _forget(self, process: subprocess.Popen[bytes] | Forked) -> None:
         process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
         if self._leash is not None:
             self._leash.kill()
             self._leash.communicate()
@@ -246,6 +261,11 @@ class ManagedServer:
                     time.sleep(_POLL_S)
                 else:
                     return
+
+
+def _environment(launch: Launch) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
+    return ours | launch.environment
 
 
 def product_of(answer: httpx.Response) -> Product:

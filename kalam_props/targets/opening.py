@@ -174,6 +174,6 @@ def _server(options: TargetOptions, data: Path, folder: Path) -> tuple[ManagedSe
 def _end(server: ManagedServer, folder: Path) -> None:
     """Stop a server of ours; the data folder of one that died by itself stays with the run."""
     crashed = server.crashed
-    server.stop()
+    server.close()
     if crashed and server.data_dir.exists():
         shutil.move(str(server.data_dir), str(free_name(folder / CRASHED)))

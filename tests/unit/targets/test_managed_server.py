@@ -8,11 +8,11 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
 from fake_server import answering_server, shell_server
+from processes import gone
 
 from kalam_props.errors import StorageError, TargetError
 from kalam_props.targets import launch
@@ -23,20 +23,6 @@ def managed(folder: Path, binary: Path, **settings) -> ManagedServer:
     data = folder / "data"
     data.mkdir()
     return ManagedServer(launch.kalamdb(binary, "pw"), data, folder / "server.log", "pw", **settings)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended; asked until it has, or for 10 seconds."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return True
-        if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-            return True  # ended, and not yet asked for by the process that has become its parent
-        time.sleep(0.01)
-    return False
 
 
 def pid_in(log: Path) -> int:

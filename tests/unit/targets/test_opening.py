@@ -30,7 +30,7 @@ def running_reference(folder):
     try:
         yield server
     finally:
-        server.stop()
+        server.close()
 
 
 def test_a_wrong_root_password_is_said_in_the_servers_words(tmp_path):

@@ -42,7 +42,7 @@ def server(tmp_path):
     managed = ManagedServer(reference(PASSWORD), data, tmp_path / "server.log", PASSWORD)
     managed.start()
     yield managed
-    managed.stop()
+    managed.close()
 
 
 @pytest.mark.parametrize("identity", ["token", "execute-as"])
