@@ -6,7 +6,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import chain, repeat
 from pathlib import Path
 
 from attrs import define, evolve, field, frozen
@@ -28,10 +27,10 @@ from kalam_props.programs import codec
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.model import Program
 
-BATCHES = (5, 10, 20)
-"""Programs that one machine draws before the next has its turn: few at first, then so many each time.
+TURN = 5
+"""Programs that one machine draws before the next has its turn.
 
-What only one machine can find is soon found by that; waiting for it is most of what that takes.
+Few: what only one machine can find is soon found by it, and waiting for its turn is most of what that takes.
 """
 
 UNDER_WAY = 4
@@ -166,10 +165,8 @@ class _Campaign:
 
     def run(self) -> None:
         explorer = Explorer(self.lab, self.first_new, self.over, self.ran)
-        for batch in chain(BATCHES, repeat(BATCHES[-1])):
-            if self.over():
-                break
-            for name, draw in self.sources(explorer, batch):
+        while not self.over():
+            for name, draw in self.sources(explorer):
                 if self.over():
                     break
                 self.lab.take_aim()
@@ -179,11 +176,11 @@ class _Campaign:
                 if failure is not None:
                     self.look_into(self.begin(failure, name))
 
-    def sources(self, explorer: Explorer, batch: int) -> Iterable[tuple[str, Callable[[], Failure | None]]]:
-        """What draws the next programs, `batch` each, by name: each machine, or changes to given programs."""
+    def sources(self, explorer: Explorer) -> Iterable[tuple[str, Callable[[], Failure | None]]]:
+        """What draws the programs of one turn each, by name: each machine, or changes to given programs."""
         if self.plan.relatives_of:
             drawn = relatives(self.plan.relatives_of, random.Random(self.random.getrandbits(64)))
-            yield "relatives", lambda: explorer.first_failure(drawn, batch)
+            yield "relatives", lambda: explorer.first_failure(drawn, TURN)
             return
         for name, machine in self.plan.machines.items():
             yield (
@@ -191,7 +188,7 @@ class _Campaign:
                 lambda machine=machine: explore(  # type: ignore[misc]
                     machine,
                     explorer,
-                    programs=batch,
+                    programs=TURN,
                     random_seed=self.random.getrandbits(64),
                     without=self.avoided(),
                     database=self.plan.database,

@@ -198,37 +198,59 @@ FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 
 
 class Contention(ProgramMachine):
-    """One rule that draws a round in which sessions of one user do something to one row at once."""
+    """One rule that draws rounds in which sessions of one user do something to one row at once."""
 
     contended: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ("increment", ("increment", "update", "increment", "get")),
         ("update", ("increment", "get", "increment", "update")),
-        ("insert", ("insert", "insert", "insert", "get")),
+        ("insert", ("insert", "another", "insert", "select", "insert", "get")),
         ("delete", ("delete", "increment", "delete", "update", "delete", "insert")),
     )
-    """What is done to a row, and what meets it: mostly what shows that one of them did not see the other."""
+    """What is done to a row, and what meets it: mostly what shows that one of them did not see the other.
 
-    @rule(user=SESSIONS, key=KEYS, write=st.integers(0, 3), contenders=CONTENDERS, moment=MOMENTS)
-    def contend(self, user: int, key: int, write: int, contenders: list[int], moment: int) -> None:
+    `another` is an insert of another row.
+    """
+
+    @rule(
+        user=SESSIONS,
+        key=KEYS,
+        write=st.integers(0, 3),
+        contenders=CONTENDERS,
+        moments=st.lists(MOMENTS, min_size=1, max_size=4),
+    )
+    def contend(self, user: int, key: int, write: int, contenders: list[int], moments: list[int]) -> None:
         """A write, and others at it; each in a session of its own, so that all are on the wire together.
 
-        An insert is one of a row that is not there.
+        Again at each of some moments: a round is little beside the rest of a program, and one of few hits. An
+        insert is one of a row that is not there.
         """
         index = user % self.user_count
         owner = f"u{index}"
         written, kinds = self.contended[write]
-        if written == "insert":
-            (chosen,) = self.fresh_keys(owner, 1)
-            self.model(owner).live.append(chosen)
-        else:
-            if not self.model(owner).live:
-                self.insert(index, Size(0, 1))
-            chosen = self.key(f"{owner}/1", key)
-        self.new_round()
-        self.on_key(written, f"{owner}/1", chosen)
-        for number, pick in enumerate(contenders):
-            self.on_key(kinds[pick % len(kinds)], f"{owner}/{number + 2}", chosen)
-            self.when(at_write(swept(moment, number)))
+        for at, moment in enumerate(moments):
+            model = self.model(owner)
+            if written == "insert":
+                (chosen,) = self.fresh_keys(owner, 1)
+                model.live.append(chosen)
+            else:
+                if not model.live:
+                    self.insert(index, Size(0, 1))
+                chosen = model.live[(key + at) % len(model.live)]
+            if written == "delete":  # the next round is about another row
+                model.live.remove(chosen)
+                model.deleted.append(chosen)
+            self.new_round()
+            self.on_key(written, f"{owner}/1", chosen)
+            for number, pick in enumerate(contenders):
+                session = f"{owner}/{number + 2}"
+                match kinds[pick % len(kinds)]:
+                    case "another":
+                        self.insert_fresh(session, 1)
+                    case "select":
+                        self.add(Select(self.on), session, join=True)
+                    case kind_:
+                        self.on_key(kind_, session, chosen)
+                self.when(at_write(swept(moment, number)))
 
 
 @frozen
@@ -429,8 +451,8 @@ class FlushRaces(Inserts, Reads, Flushes, Races, FlushMeetings, Contention, Writ
     race_kinds = ("insert", "select", "count", "get", "update", "delete", "reinsert", "increment")
 
 
-class Meetings(FlushMeetings, Contention, Watching):
-    """Nothing but operations that meet a flush or each other: for windows of a millisecond and less.
+class Meetings(FlushMeetings):
+    """Nothing but operations that meet a flush: for windows of a millisecond and less.
 
     Short programs: each meeting is a chance of its own, and few of them are sooner made small.
     """
@@ -438,6 +460,17 @@ class Meetings(FlushMeetings, Contention, Watching):
     steps = 5
     max_users = 2
     flush_rows = (None, 3, None, 5)
+
+
+class Writers(Contention, Watching):
+    """Nothing but operations of one user that meet each other: for windows of a millisecond and less.
+
+    Without a flush a round is over soon, so that a program has many.
+    """
+
+    steps = 6
+    max_users = 2
+    flush_rows = (None, None, None, 12)
 
 
 class Updates(Inserts, Writes, Reads, Races, Contention, Watching):
@@ -469,71 +502,113 @@ PAUSES_US = st.sampled_from((0, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 20_000
 """How long after the answer to its lane's first request the server goes down: within a flush, or after."""
 
 
+@frozen
+class Outage:
+    """How a server goes down; drawn as one argument.
+
+    Attributes:
+        flush: of what was written before, of the race by command or by row count, or none.
+        pause_us: how long after the answer to its lane's first request, where it is not aimed.
+        moment: of the race, or of its flush, where it is aimed.
+
+    """
+
+    flush: str
+    how: str
+    pause_us: int
+    moment: int
+
+
+OUTAGES = st.lists(
+    st.builds(
+        Outage,
+        flush=st.sampled_from(("before", "command", "before", "policy", "before", "none")),
+        how=st.sampled_from(("kill", "restart", "late kill")),
+        pause_us=PAUSES_US,
+        moment=MOMENTS,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+FEW_ACTIONS = st.lists(ACTIONS, min_size=2, max_size=6)
+
+
 class Crashes(Inserts, Flushes, Races):
     """The server is killed or restarted among inserts, updates, deletes and flushes; nothing may be lost."""
 
     needs = frozenset({"crash"})
     max_users = 4
-    max_outages: ClassVar[int] = 2
+    # Mostly none: a flush by row count would take what was changed since the last one, and is to go down hot.
+    flush_rows = (None, 4, None, 12)
+    max_outages: ClassVar[int] = 4
     race_kinds = ("insert", "update", "delete", "insert", "increment", "reinsert", "select")
 
     def __init__(self) -> None:
         super().__init__()
         self.outages = 0
+        self.at_the_end: tuple[list[Action], list[Outage]] = ([], [])
 
-    @rule(
-        actions=st.lists(ACTIONS, min_size=2, max_size=8),
-        flush=st.sampled_from(("before", "command", "policy", "before", "none")),
-        how=st.sampled_from(("kill", "restart", "late kill")),
-        pause_us=PAUSES_US,
-        moment=MOMENTS,
-    )
-    def go_down(self, actions: list[Action], flush: str, how: str, pause_us: int, moment: int) -> None:
-        """A race in which the server goes down; a start takes a second, so not more than two a program.
+    @initialize(actions=FEW_ACTIONS, outages=OUTAGES)
+    def keep_for_the_end(self, actions: list[Action], outages: list[Outage]) -> None:
+        """What goes on at the end of a program that would be without an outage."""
+        self.at_the_end = actions, outages[:1]
 
-        Before it, each user's writes are acknowledged and, mostly, hot: what a server may not lose.
+    @rule(actions=FEW_ACTIONS, outages=OUTAGES)
+    def go_down(self, actions: list[Action], outages: list[Outage]) -> None:
+        """Races in which the server goes down, one after the other.
 
-        A kill is aimed at the requests of the race, or at the flush among them; a late one, and a restart,
-        come a while after an answer: when their clients have gone.
+        Before each, every user's writes are acknowledged and, mostly, hot: what a server may not lose. They
+        are of rows that were just flushed, mostly, which nothing may bring back.
         """
-        if self.outages == self.max_outages:
-            return
-        self.outages += 1
-        if flush == "before":  # what is changed after it is cold when the server goes down
+        for outage in outages[: self.max_outages - self.outages]:
+            self.outages += 1
+            self.change_what_is_cold(actions, flush=outage.flush == "before")
+            self.race_and_go_down(actions, outage)
+
+    def change_what_is_cold(self, actions: list[Action], *, flush: bool) -> None:
+        """Each user changes one of its last rows, after a flush of them, and inserts others."""
+        if flush:
             self.new_round()
             for user in range(self.user_count):
-                self.insert(user, Size(0, 3), join=True)
+                self.insert(user, Size(0, 2), join=True)
             self.flush(0)
             self.await_flush(0)
         self.new_round()
         for user in range(self.user_count):
             action = actions[user % len(actions)]
-            self.insert(user, Size(0, 1), join=True)
             change = self.delete if action.pick % 2 else self.update
-            recent = len(self.model(self.session(user)).live) - 2 - action.key % 3
+            recent = len(self.model(self.session(user)).live) - 1 - action.key % 2
             change(user, max(0, recent), join=True)
             self.insert(user, Size(0, 1), join=True)
-        self.race(actions, "policy" if flush == "policy" else "none")
+
+    def race_and_go_down(self, actions: list[Action], outage: Outage) -> None:
+        """A kill is aimed at the requests of the race, or at the flush among them.
+
+        A late one, and a restart, come a while after an answer: when their clients have gone.
+        """
+        self.race(actions, "policy" if outage.flush == "policy" else "none")
+        by_command = outage.flush == "command"
         lane, beside = f"u0/{self.max_sessions + 1}", f"u0/{self.max_sessions + 2}"
         # A lane that begins with a request is released with the others', and not while they start.
-        self.add(Flush(self.on) if flush == "command" else Count(self.on), lane, join=True)
-        if how == "kill":
+        self.add(Flush(self.on) if by_command else Count(self.on), lane, join=True)
+        if outage.how == "kill":
             self.add(Kill(), beside, join=True)
-            aimed = at_flush(moment) if flush == "command" else in_race(moment)
-            self.when(aimed or Release(us=100 * moment))
+            aimed = at_flush(outage.moment) if by_command else in_race(outage.moment)
+            self.when(aimed or Release(us=100 * outage.moment))
         else:
-            if pause_us:
-                self.add(Pause(pause_us), lane, join=True)
-            self.add(Restart() if how == "restart" else Kill(), lane, join=True)
+            if outage.pause_us:
+                self.add(Pause(outage.pause_us), lane, join=True)
+            self.add(Restart() if outage.how == "restart" else Kill(), lane, join=True)
         self.new_round()
         # What a kill cut may or may not be there: the model no longer knows how many rows are hot.
         self.hot = 0
 
     def program(self) -> Program:
-        """With an outage at its end where none was drawn: what was acknowledged must be there after it."""
+        """With an outage at its end where none was drawn: it is another machine's otherwise."""
         if not self.outages:
-            self.outages += 1
-            self.add(Kill() if self.drawn % 3 else Restart(), 0, join=False)
+            self.go_down(*self.at_the_end)
         return super().program()
 
 
@@ -845,7 +920,9 @@ class Tables(Inserts, Races):
 MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "meetings": Meetings,
+        "writers": Writers,
         "notifications": Notifications,
+        "crashes": Crashes,
         "flush-races": FlushRaces,
         "exact-counts": ExactCounts,
         "isolation": Isolation,
@@ -855,7 +932,6 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
         "shared": Shared,
         "maintenance": Maintenance,
         "transactions": Transactions,
-        "crashes": Crashes,
         "keys": Keys,
         "uuid-keys": UuidKeys,
         "tables": Tables,

@@ -1,4 +1,4 @@
-"""Machines take turns, short ones at first: what only one of them can find does not wait for all others."""
+"""Machines take short turns: what only one of them can find does not wait long for all others."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 from kalam_props.checks.verdict import Verdict
 from kalam_props.hunt import campaign
-from kalam_props.hunt.campaign import BATCHES, Listener, Plan, hunt
+from kalam_props.hunt.campaign import TURN, Listener, Plan, hunt
 from kalam_props.hunt.lab import Trial
 from kalam_props.programs.model import Program
 
 
-def test_turns_are_short_at_first_and_every_machine_has_one(monkeypatch):
-    """5 programs of each, then 10, then 20 again and again, until the number of programs is reached."""
+def test_every_machine_has_a_turn_and_then_another(monkeypatch):
+    """So many programs of each, again and again, until the number of programs is reached."""
     drawn = []
 
     def explore(machine, explorer, *, programs, **_):
@@ -25,9 +25,8 @@ def test_turns_are_short_at_first_and_every_machine_has_one(monkeypatch):
 
     monkeypatch.setattr(campaign, "explore", explore)
     lab = SimpleNamespace(take_aim=lambda: None)
-    plan = Plan(machines={"a": "a", "b": "b", "c": "c"}, random_seed=1, programs=3 * sum(BATCHES) + 27)
+    plan = Plan(machines={"a": "a", "b": "b", "c": "c"}, random_seed=1, programs=4 * TURN + 2)
     outcome = hunt(lab, plan, Listener())
     turns = [(machine, len(list(run))) for machine, run in groupby(drawn)]
-    in_turn = [(machine, size) for size in BATCHES for machine in "abc"]
-    assert turns == [*in_turn, ("a", BATCHES[-1]), ("b", 7)]
+    assert turns == [("a", TURN), ("b", TURN), ("c", TURN), ("a", TURN), ("b", 2)]
     assert outcome.programs == plan.programs

@@ -23,7 +23,7 @@ from kalam_props.history.operations import (
     Update,
 )
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Meetings, Updates
+from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Updates, Writers
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -112,11 +112,14 @@ def test_payloads_are_unique_in_a_program(programs):
         assert len(values) == len(set(values))
 
 
-def test_a_tenth_of_payloads_is_awkward(programs):
-    """Quotes, comments, newlines, Unicode, 10 kB: some, not most."""
+def test_a_tenth_of_payloads_is_awkward(programs, request):
+    """Quotes, comments, newlines, Unicode, 10 kB: some, not most. None where moments are all that matters."""
     values = [text for p in programs for text in texts(p)]
     awkward = sum(not value.replace(".", "").isalnum() for value in values)
-    assert 0 < awkward < len(values) / 5
+    if request.node.callspec.params["programs"] == "writers":
+        assert awkward == 0
+    else:
+        assert 0 < awkward < len(values) / 5
 
 
 def test_races_with_a_flush_are_released_into_it():
@@ -136,7 +139,7 @@ def test_races_with_a_flush_are_released_into_it():
 def test_inserts_are_read_while_they_run():
     """By one statement or several, and a batch that must be refused: each often enough to be met in time."""
     batches = several = refused = 0
-    for program in (drawn := draw(Meetings)):
+    for program in (drawn := draw(Writers)):
         held = set()
         for r in program.rounds:
             writers = [[s.op for s in lane if isinstance(s.op, Insert)] for lane in r.lanes.values()]
@@ -162,8 +165,9 @@ def test_sessions_contend_for_a_row_at_a_write_of_it():
             (writer,), *others = r.lanes.values()
             for (step,) in others:
                 (key,) = keys(writer.op)
-                assert keys(step.op) == {key}
-                kinds[type(writer.op), type(step.op)] += 1
+                same = not isinstance(step.op, Select) and keys(step.op) == {key}
+                assert same or isinstance(writer.op, Insert)
+                kinds[type(writer.op), type(step.op)] += same
                 released += 1
                 aimed += step.release is not None and step.release.anchor == "write"
     assert released / 2 < aimed < released
