@@ -10,9 +10,10 @@ gate also after `--times` as many programs as the median with the gate had neede
 until then counts as that many, and the ratio is marked: it is at least so much. Seconds hold all that a hunt
 does, also the flushes that it makes to learn when they run; a program is one that a machine drew.
 
-Both sides draw the same programs, for the same seed: from `--machine`, by default `meetings`, with `--steps`
-rules each, by default one: one meeting is one chance. With the gate a program of five is enough for some
-faults, and the number of programs can't get any smaller than that.
+Both sides draw the same programs, for the same seed: from `--machine`, by default `meetings` for what takes a
+flush, `isolation` for what takes two users, `watchers` for what takes a scan or a count, `writers` for the
+rest, with `--steps` rules each, by default one: one meeting, or up to four writes that are met, are a chance.
+With the gate a program of five is enough for some faults, and there can't be fewer programs than one.
 
 With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
 times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
@@ -34,6 +35,7 @@ import httpx
 from attrs import define, frozen
 
 from kalam_props.errors import TargetError
+from kalam_props.history.operations import Count, Flush, Select
 from kalam_props.hunt.campaign import Listener, Plan, hunt
 from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
@@ -42,6 +44,7 @@ from kalam_props.hunt.scenario import Scenario, run
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
+from kalam_props.programs.model import user_of
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
 
@@ -93,6 +96,20 @@ class Setting:
 def of_steps(machine: type[ProgramMachine], steps: int) -> type[ProgramMachine]:
     """The machine with programs of so many rules; Hypothesis counts the one for the shape as well."""
     return type(machine.__name__, (machine,), {"steps": 1 + steps})
+
+
+def machine_for(fault: str) -> str:
+    """The machine whose programs meet what the fault is in: a flush, another user, or another request."""
+    program = YARDSTICKS[fault].minima[0]
+    lanes = [lane for round_ in program.rounds for lane in round_.lanes.values()]
+    flushes = any(isinstance(step.op, Flush) for lane in lanes for step in lane)
+    by_rows = any(table.flush_rows is not None for table in program.tables.values())
+    if len({user_of(session) for session in program.sessions}) > 1:
+        return "isolation"
+    if flushes or by_rows:
+        return "meetings"
+    reads = any(isinstance(step.op, (Select, Count)) for lane in lanes for step in lane)
+    return "watchers" if reads else "writers"
 
 
 @contextmanager
@@ -214,10 +231,11 @@ def main() -> None:
     parser.add_argument("--shrink", type=float, default=0.0, help="seconds; 0: without reproduction rates")
     parser.add_argument("--scenario", type=float, default=0.0, help="seconds; 0: without the scenario")
     chosen = parser.parse_args()
-    faults = tuple(f"{name}:window={chosen.window}" for name in chosen.fault or FAULTS_OF_RACES)
+    names = tuple(chosen.fault or FAULTS_OF_RACES)
+    faults = tuple(f"{name}:window={chosen.window}" for name in names)
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
-    for fault in faults:
-        machines = tuple(chosen.machine or ("meetings",))
+    for name, fault in zip(names, faults, strict=True):
+        machines = tuple(chosen.machine or (machine_for(name),))
         setting = Setting(fault, machines, chosen.driver, chosen.limit, chosen.steps)
         if seeds or chosen.shrink:
             print(fault, flush=True)

@@ -197,6 +197,18 @@ FEW_MEETINGS = st.lists(st.integers(0, 11), min_size=1, max_size=3)
 """Kinds of those that meet a flush: with more, a server on few cores does each too late."""
 
 
+@frozen
+class Contest:
+    """A write and what meets it, `moment` in it; drawn as one argument. The numbers choose kinds."""
+
+    write: int
+    contenders: list[int]
+    moment: int
+
+
+CONTESTS = st.builds(Contest, write=st.integers(0, 3), contenders=CONTENDERS, moment=MOMENTS)
+
+
 class Contention(ProgramMachine):
     """One rule that draws rounds in which sessions of one user do something to one row at once."""
 
@@ -211,46 +223,43 @@ class Contention(ProgramMachine):
     `another` is an insert of another row.
     """
 
-    @rule(
-        user=SESSIONS,
-        key=KEYS,
-        write=st.integers(0, 3),
-        contenders=CONTENDERS,
-        moments=st.lists(MOMENTS, min_size=1, max_size=4),
-    )
-    def contend(self, user: int, key: int, write: int, contenders: list[int], moments: list[int]) -> None:
+    @rule(user=SESSIONS, key=KEYS, contests=st.lists(CONTESTS, min_size=1, max_size=4))
+    def contend(self, user: int, key: int, contests: list[Contest]) -> None:
+        """A round each: little beside the rest of a program, and one of few meets what it is aimed at."""
+        for at, contest in enumerate(contests):
+            self.meet_write(user, key + at, contest)
+
+    def meet_write(self, user: int, key: int, contest: Contest) -> None:
         """A write, and others at it; each in a session of its own, so that all are on the wire together.
 
-        Again at each of some moments: a round is little beside the rest of a program, and one of few hits. An
-        insert is one of a row that is not there.
+        An insert is one of a row that is not there.
         """
         index = user % self.user_count
         owner = f"u{index}"
-        written, kinds = self.contended[write]
-        for at, moment in enumerate(moments):
-            model = self.model(owner)
-            if written == "insert":
-                (chosen,) = self.fresh_keys(owner, 1)
-                model.live.append(chosen)
-            else:
-                if not model.live:
-                    self.insert(index, Size(0, 1))
-                chosen = model.live[(key + at) % len(model.live)]
-            if written == "delete":  # the next round is about another row
-                model.live.remove(chosen)
-                model.deleted.append(chosen)
-            self.new_round()
-            self.on_key(written, f"{owner}/1", chosen)
-            for number, pick in enumerate(contenders):
-                session = f"{owner}/{number + 2}"
-                match kinds[pick % len(kinds)]:
-                    case "another":
-                        self.insert_fresh(session, 1)
-                    case "select":
-                        self.add(Select(self.on), session, join=True)
-                    case kind_:
-                        self.on_key(kind_, session, chosen)
-                self.when(at_write(swept(moment, number)))
+        written, kinds = self.contended[contest.write]
+        model = self.model(owner)
+        if written == "insert":
+            (chosen,) = self.fresh_keys(owner, 1)
+            model.live.append(chosen)
+        else:
+            if not model.live:
+                self.insert(index, Size(0, 1))
+            chosen = model.live[key % len(model.live)]
+        if written == "delete":  # the next round is about another row
+            model.live.remove(chosen)
+            model.deleted.append(chosen)
+        self.new_round()
+        self.on_key(written, f"{owner}/1", chosen)
+        for number, pick in enumerate(contest.contenders):
+            session = f"{owner}/{number + 2}"
+            match kinds[pick % len(kinds)]:
+                case "another":
+                    self.insert_fresh(session, 1)
+                case "select":
+                    self.add(Select(self.on), session, join=True)
+                case same_row:
+                    self.on_key(same_row, session, chosen)
+            self.when(at_write(swept(contest.moment, number)))
 
 
 @frozen
@@ -462,11 +471,19 @@ class Meetings(FlushMeetings):
     flush_rows = (None, 3, None, 5)
 
 
-class Writers(Contention, Watching):
-    """Nothing but operations of one user that meet each other: for windows of a millisecond and less.
+class Writers(Contention):
+    """Nothing but writes of one user that meet each other: for windows of a millisecond and less.
 
     Without a flush a round is over soon, so that a program has many.
     """
+
+    steps = 6
+    max_users = 2
+    flush_rows = (None, None, None, 12)
+
+
+class Watchers(Watching):
+    """Nothing but inserts that are read while they run: for what shows half of them."""
 
     steps = 6
     max_users = 2
@@ -921,6 +938,7 @@ MACHINES: Mapping[str, type[ProgramMachine]] = MappingProxyType(
     {
         "meetings": Meetings,
         "writers": Writers,
+        "watchers": Watchers,
         "notifications": Notifications,
         "crashes": Crashes,
         "flush-races": FlushRaces,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kalam_props.checks.verdict import Anomaly, Verdict
 from kalam_props.history import operations
-from kalam_props.history.operations import Flush, Insert, Select
+from kalam_props.history.operations import Flush, Insert, Kill, Select
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 
@@ -106,5 +106,21 @@ def gone_between(rate):
             races += any(f != s and s.split("/")[0] in hot for f in flushing for s in scans)
             hot |= {s.split("/")[0] for s, step in steps(round_) if isinstance(step.op, Insert)}
         return {"stale-read": 1 - (1 - rate) ** races}
+
+    return model
+
+
+def lost_at_kill(rate):
+    """A model: a kill loses what each user wrote before it, or not."""
+
+    def model(program):
+        hot, lost = set(), set()
+        for round_ in program.rounds:
+            for session, step in steps(round_):
+                if isinstance(step.op, Insert):
+                    hot.add(session.split("/")[0])
+                elif isinstance(step.op, Kill):
+                    lost |= hot
+        return {"lost-after-crash": 1 - (1 - rate) ** len(lost)}
 
     return model

@@ -11,16 +11,25 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 from drawing import draw
-from simulated import SimulatedLab, gone_between, lost_on_flush, sighting, write_history
+from simulated import (
+    SimulatedLab,
+    gone_between,
+    lost_at_kill,
+    lost_on_flush,
+    sighting,
+    steps,
+    write_history,
+)
 
-from kalam_props.history.operations import Delete, Flush, Insert, Select
+from kalam_props.history.operations import AwaitFlush, Delete, Flush, Insert, Kill, Select
 from kalam_props.hunt.amplify import amplified, repetitions
 from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.measure import Rate, estimate
 from kalam_props.hunt.shrink import Best, shrink
 from kalam_props.hunt.structure import steps_of
-from kalam_props.programs.machines import FlushRaces
+from kalam_props.programs.codec import from_json, to_json
+from kalam_props.programs.machines import Crashes, FlushRaces
 from kalam_props.programs.model import Program, Round, Step, TableDef
 
 ENDLESS = 1e9
@@ -181,6 +190,54 @@ def test_repetition_keeps_keys_apart_and_pays_for_rare_failures_only():
     assert repetitions(RACE, 1.0) == repetitions(RACE, 0.5) == 1
     assert repetitions(RACE, 0.1) == 4
     assert repetitions(RACE, 0.0) == 1
+
+
+OUTAGE = Program(
+    {"t": TABLE},
+    (
+        Round({"u0/1": (insert(1), Step(Flush("t")), Step(AwaitFlush("t")), Step(Delete("t", 1)))}),
+        Round({"u0/1": (insert(2),), "u1/1": (insert(1),), "u1/2": (Step(Kill()),)}),
+    ),
+)
+
+
+def test_a_program_with_an_outage_is_repeated_beside_itself():
+    """Other users do the same at the same time; flushes and the outage are done once, after all of them."""
+    two = amplified(OUTAGE, 2)
+    done = [[(session, type(step.op)) for session, step in steps(round_)] for round_ in two.rounds]
+    assert done == [
+        [("u0/1", Insert), ("u0_1/1", Insert)],
+        [("u0/1", Flush)],
+        [("u0/1", AwaitFlush)],
+        [("u0/1", Delete), ("u0_1/1", Delete)],
+        [
+            *[("u0/1", Insert), ("u1/1", Insert), ("u1/2", Kill)],
+            *[("u0_1/1", Insert), ("u1_1/1", Insert)],
+        ],
+    ]
+    assert two.tables["t"].flush_rows == 2 * TABLE.flush_rows
+    assert repetitions(OUTAGE, 0.1) == 8
+    assert from_json(to_json(two)) == two
+
+
+def test_a_shared_table_is_not_written_by_others_too():
+    """Their keys would be the same: another program."""
+    shared = evolve(OUTAGE, tables={"t": evolve(TABLE, type="shared")})
+    assert amplified(shared, 2) is shared
+    assert repetitions(shared, 0.1) == 1
+
+
+def test_a_rare_loss_at_a_kill_comes_out_as_its_smallest_program(tmp_path):
+    """One user in ten loses what it wrote; an execution takes longer than any other, so that few are made."""
+    model = lost_at_kill(0.1)
+    sizes, costs = [], []
+    for seed, program in enumerate(failing(draw(Crashes, programs=100, steps=14), model, 12)):
+        lab = SimulatedLab(model, seed)
+        sizes.append(shrunk(lab, program, tmp_path, sighting("lost-after-crash")).best.program.operations)
+        costs.append(lab.executions)
+    assert len(sizes) == 12
+    assert sizes.count(2) >= 11, sizes
+    assert sorted(costs)[6] <= 900, costs
 
 
 def test_a_rate_says_its_interval():

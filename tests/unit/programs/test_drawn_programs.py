@@ -23,7 +23,7 @@ from kalam_props.history.operations import (
     Update,
 )
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Updates, Writers
+from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Updates, Watchers
 from kalam_props.programs.model import Release
 
 QUIET = settings(
@@ -116,7 +116,7 @@ def test_a_tenth_of_payloads_is_awkward(programs, request):
     """Quotes, comments, newlines, Unicode, 10 kB: some, not most. None where moments are all that matters."""
     values = [text for p in programs for text in texts(p)]
     awkward = sum(not value.replace(".", "").isalnum() for value in values)
-    if request.node.callspec.params["programs"] == "writers":
+    if request.node.callspec.params["programs"] in ("writers", "watchers"):
         assert awkward == 0
     else:
         assert 0 < awkward < len(values) / 5
@@ -139,7 +139,7 @@ def test_races_with_a_flush_are_released_into_it():
 def test_inserts_are_read_while_they_run():
     """By one statement or several, and a batch that must be refused: each often enough to be met in time."""
     batches = several = refused = 0
-    for program in (drawn := draw(Writers)):
+    for program in (drawn := draw(Watchers)):
         held = set()
         for r in program.rounds:
             writers = [[s.op for s in lane if isinstance(s.op, Insert)] for lane in r.lanes.values()]
