@@ -20,7 +20,6 @@ from kalam_props.history.operations import (
     Get,
     Insert,
     Kill,
-    Operation,
     Recreate,
     Restart,
     Select,
@@ -156,8 +155,8 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
 def _without_a_command(line: _Line) -> Iterator[_Rounds]:
     """In turn; the last step beside the others; the last two at once; a read by two users at once."""
     yield _in_turn(line)
-    if any(isinstance(step.op, (Kill, Restart)) for _, step in line):
-        return  # each run takes a second; where it matters when a server goes down, larger cuts have it
+    if _goes_down(line):
+        return  # each run takes long; where it matters when a server goes down, larger cuts have it
     owner, (reader, read) = line[0][0], line[-1]
     if isinstance(read.op, _READS) and user_of(owner) != user_of(reader):
         yield (*_in_turn(line[:-1]), _race(((owner, read),), line[-1:]))
@@ -165,6 +164,10 @@ def _without_a_command(line: _Line) -> Iterator[_Rounds]:
         yield (_race(line[:-1], line[-1:]),)
     if len(line) > 2:
         yield (*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:]))
+
+
+def _goes_down(line: _Line) -> bool:
+    return any(isinstance(step.op, (Kill, Restart)) for _, step in line)
 
 
 def _awaiting(line: _Line) -> Iterator[_Rounds]:
@@ -177,9 +180,17 @@ def _awaiting(line: _Line) -> Iterator[_Rounds]:
     yield _in_turn(tuple(waiting[:-1]) if isinstance(waiting[-1][1].op, AwaitFlush) else tuple(waiting))
 
 
-def _with_commands(line: _Line, op: Operation) -> Iterator[_Rounds]:
-    """A flush after all steps, before the last, and both; what follows one can be placed in it."""
+def _with_commands(line: _Line, op: Flush) -> Iterator[_Rounds]:
+    """A flush after all steps, before the last, and both; what follows one can be placed in it.
+
+    Where the server goes down, also one that is over before the inserted rows are changed: what was flushed
+    may come back.
+    """
     flush = ((line[0][0], Step(op)),)
+    changes = next((at for at, (_, step) in enumerate(line) if not isinstance(step.op, Insert)), len(line))
+    if 0 < changes < len(line) - 1 and _goes_down(line):
+        waited = (line[0][0], Step(AwaitFlush(op.table)))
+        yield _in_turn((*line[:changes], *flush, waited, *line[changes:]))
     yield _in_turn((*line, *flush))
     if len(line) > 1:
         yield _in_turn((*line[:-1], *flush, *line[-1:]))

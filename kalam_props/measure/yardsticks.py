@@ -309,7 +309,16 @@ _IN_A_RESTART: dict[str, Yardstick] = {
     "not-durable": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING),
     "hot-not-replayed": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING),
     "flush-replayed": Yardstick(
-        (_program(2, {_A: (_insert(1, 2), _FLUSHED, _DELETE, Restart())}),), _MISSING
+        tuple(
+            program
+            for end in (Restart(), Kill())
+            for change in (_DELETE, _UPDATE, _INCREMENT)
+            for program in (
+                _program(2, {_A: (_insert(1, 2), _FLUSHED, change, end)}),
+                _program(None, {_A: (_insert(1), _FLUSH, _FLUSHED, change, end)}),
+            )
+        ),
+        _MISSING,
     ),
 }
 

@@ -123,6 +123,17 @@ def test_what_an_expert_would_write_is_among_the_shapes(fault, tmp_path):
     assert any(same_up_to_names(shape, minimum) for shape in known for minimum in minima), known
 
 
+def test_what_an_outage_may_bring_back_is_flushed_by_command_where_the_program_does_so(tmp_path):
+    """Before it is changed, and waited for: else the change would be flushed as well."""
+    whole = program(NOISE, {"0/1": (insert(2), FLUSH, AwaitFlush("t"), DELETE, Restart())})
+    minima = YARDSTICKS["flush-replayed"].minima
+    known = shapes(whole, core_of(whole, tmp_path, 6))
+    assert any(same_up_to_names(shape, minimum) for shape in known for minimum in minima), known
+    staying_up = program(NOISE, {"0/1": (insert(2), FLUSH, AwaitFlush("t"), DELETE)})
+    ops = [operations(shape, places(shape)) for shape in shapes(staying_up, core_of(staying_up, tmp_path, 6))]
+    assert not any(AwaitFlush("t") in some for some in ops)
+
+
 def test_smaller_shapes_come_first_and_none_twice(tmp_path):
     """By operations."""
     whole, witness = FOUND["tombstone-dropped"]
