@@ -22,7 +22,7 @@ from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab, Trial, races
-from kalam_props.hunt.measure import ESTIMATE_RUNS, Rate, count, estimate
+from kalam_props.hunt.measure import ESTIMATE_RUNS, Bench, Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed, still_fails
 from kalam_props.hunt.shrink import Best, Shrunk, best_of, shrink
 from kalam_props.hunt.structure import in_turns
@@ -47,8 +47,12 @@ TOO_RARE = 0.3
 RARE = 0.1
 """A rate that we promise to shrink."""
 
-CLEARLY_MORE = 3
+CLEARLY_MORE = 4
 """So many times as often."""
+
+CLEAR_AFTER = 10
+"""Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
+and the result has an operation too many."""
 
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
@@ -196,7 +200,7 @@ def _shrink_on(
     larger = None
     if result.hardly_larger:
         rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
-        other = _reproduced_instead(lab, result, rate, deadline + OVERTIME_S)
+        other = reproduced_instead(lab, result, rate, deadline + OVERTIME_S)
         if other is None:
             larger = result.steadier(rate)
         else:
@@ -210,18 +214,29 @@ def _shrink_on(
     return small, result
 
 
-def _reproduced_instead(lab: Lab, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
-    """A program that is hardly larger, where the smallest hardly ever fails and that one does."""
+def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
+    """A program that is hardly larger, where the smallest hardly ever fails and that one clearly does.
+
+    `rate`: of the smallest, from a few failures; it is measured again before it is given up for that.
+    """
     if rate.likely >= TOO_RARE:
         return None
     steadiest: dict[int, Best] = {}
     for other in sorted(result.hardly_larger, key=lambda other: other.rate.interval[0]):
         steadiest[other.program.operations] = other
+    small = result.best
     for _, other in sorted(steadiest.items()):
-        again = estimate(lab, other.program, other.sighting, deadline=deadline)
-        if again.likely >= CLEARLY_MORE * rate.likely and again.interval[0] > rate.likely:
-            return other
+        larger = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
+        if _clearly_more(larger, rate):
+            more = estimate(bench, small.program, small.sighting, enough=CLEAR_AFTER, deadline=deadline)
+            rate = Rate(rate.seen + more.seen, rate.runs + more.runs, rate.seconds + more.seconds)
+            if _clearly_more(larger, rate):
+                return other
     return None
+
+
+def _clearly_more(one: Rate, other: Rate) -> bool:
+    return one.likely >= CLEARLY_MORE * other.likely and one.interval[0] > other.interval[1]
 
 
 def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:
