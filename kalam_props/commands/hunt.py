@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -153,7 +154,7 @@ def hunt(
         seeds_folder=seeds_dir,
         known=known_and_open(seeds_dir, *known),
         relatives_of=tuple(program_of(path) for path in from_seeds),
-        database=None if database is None else open_database(database),
+        database=None if database is None else open_database(database, partial(click.echo, err=True)),
     )
     folder = make_run_dir(run_dir, "hunt")
     write_run(run, folder)

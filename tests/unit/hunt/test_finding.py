@@ -9,10 +9,9 @@ from attrs import evolve
 from findings import PROGRAM, finding
 
 from kalam_props.checks.verdict import Anomaly, Verdict
-from kalam_props.errors import CorruptInputError, UsageError
+from kalam_props.errors import CorruptInputError
 from kalam_props.history.operations import Delete, Insert
 from kalam_props.hunt import finding as on_disk
-from kalam_props.hunt.database import open_database
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.finding import Name
 from kalam_props.hunt.known import first_new
@@ -114,14 +113,3 @@ def test_a_known_finding_that_needs_a_delete_explains_nothing_without_one():
     """Other kinds of operations: another bug, although the name is the same."""
     known = [Name(named("lost-row"), DELETES)]
     assert first_new(trial(ONE_INSERT, named("lost-row")), known).name == "lost-row"
-
-
-def test_a_database_is_a_folder_unless_it_says_redis(tmp_path):
-    """What was saved there is there for the next hunt; a Redis needs its client library, and says so."""
-    open_database(str(tmp_path / "examples")).save(b"key", b"value")
-    assert set(open_database(str(tmp_path / "examples")).fetch(b"key")) == {b"value"}
-    try:
-        import redis  # noqa: F401, PLC0415
-    except ImportError:
-        with pytest.raises(UsageError, match="pip install"):
-            open_database("redis://127.0.0.1:1/0")
