@@ -61,10 +61,10 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
         or _cut_that_fails(bench, found, history, deadline)
     )
     best = best_of(trials, wanted) if trials else found
-    return best, estimate(bench, best.program, best.sighting, deadline=_share_until(deadline))
+    return best, estimate(bench, best.program, best.sighting, deadline=share_until(deadline))
 
 
-def _share_until(deadline: float) -> float:
+def share_until(deadline: float) -> float:
     """When the share of what is left until the deadline is over."""
     now = time.monotonic()
     return now + GUESS_SHARE * (deadline - now)
@@ -75,13 +75,13 @@ def _cut_that_fails(bench: Bench, found: Best, history: History, deadline: float
     cuts = cut_to_witness(found.program, history, found.sighting.anomaly)
     for guess in {digest(cut): cut for cut in cuts}.values():
         if 0 < guess.operations < found.program.operations:
-            trials = _probe(bench, guess, found.sighting, _share_until(deadline))
+            trials = probe(bench, guess, found.sighting, share_until(deadline))
             if trials:
                 return trials
     return []
 
 
-def _probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:
+def probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:
     """Trials of the guess, at the place in a flush where it failed most often; none: it is given up."""
     choices = placed_together(guess)
     arms: list[list[Trial]] = [[] for _ in choices]

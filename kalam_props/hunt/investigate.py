@@ -6,7 +6,7 @@ Each step goes to disk before the next begins.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from kalam_props.hunt import seeds
 from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
+from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.known import Open, is_open
-from kalam_props.hunt.lab import Lab, Trial, races
-from kalam_props.hunt.measure import ESTIMATE_RUNS, Bench, Rate, count, estimate
-from kalam_props.hunt.rates import runs_needed, still_fails
-from kalam_props.hunt.shrink import Best, Shrunk, best_of, shrink
+from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.rates import runs_needed
+from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced
@@ -38,14 +39,8 @@ QUICK_RUNS = 5
 FAST_SHARE = 0.75
 """Of the seconds for shrinking, those in which candidates are tried over HTTP."""
 
-WORTH_SHRINKING = 0.3
-"""A rate with the hunt's own driver that is not asked to be higher still."""
-
 TOO_RARE = 0.3
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
-
-RARE = 0.1
-"""A rate that we promise to shrink."""
 
 CLEARLY_MORE = 4
 """So many times as often."""
@@ -56,9 +51,6 @@ and the result has an operation too many."""
 
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
-
-SEEN_TWICE = 5.0
-"""Failures to be expected of so many runs that two of them will be seen, 24 times in 25."""
 
 Keep = Callable[[Finding], None]
 
@@ -126,7 +118,7 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     if fast is not None:
         guess, rate = begin(fast, found, fast_until)
         small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
-        start = failing_here(lab, (result.best, *result.larger)) if rate.seen else None
+        start = failing_here(lab, (result.best, *result.larger), deadline) if rate.seen else None
         if start is not None and start[0].program == small.program:
             took = evolve(small.shrinking, seconds=time.monotonic() - began)
             return evolve(small, shrinking=took, stage="shrunk")
@@ -144,35 +136,6 @@ def _fast(lab: Lab, wanted: Sighting) -> Lab | None:
         # Such a run waits for most of its time: here for no longer than is needed to tell.
         return lab.with_driver(HttpDriver(), evolve(lab.limits, operation_s=PATIENCE / 1e9))
     return None if lab.workspace.target.driver.name == "http" else lab.with_driver(HttpDriver())
-
-
-def failing_here(lab: Lab, chain: Iterable[Best]) -> tuple[Best, Rate] | None:
-    """The first of some programs, the smallest first, that fails with this lab's driver about as often.
-
-    What meets in time over HTTP need not with clients that start anew for each operation. Where none does,
-    the first that failed here at all: it is small, and nobody knows a better one.
-    """
-    tried, failed = None, None
-    for best in chain:
-        if tried == best.program.operations:
-            continue
-        tried = best.program.operations
-        # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
-        # the driver either: then only what hardly ever fails is dropped.
-        most = WORTH_SHRINKING if races(best.program) else RARE
-        wanted, expected = best.sighting, min(most, best.rate.interval[0])
-
-        def clear(trials: list[Trial], wanted: Sighting = wanted, expected: float = expected) -> bool:
-            return still_fails(count(trials, wanted), len(trials), expected) is not None
-
-        rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
-        trials = lab.until(best.program, max(CONFIRM_RUNS, rare), clear)
-        rate = Rate(count(trials, wanted), len(trials))
-        if rate.seen > 1 and rate.likely >= expected / 2:
-            return best_of(trials, wanted), rate
-        if rate.seen and failed is None:
-            failed = best_of(trials, wanted), rate
-    return failed
 
 
 def _shrink_on(

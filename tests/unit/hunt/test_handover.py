@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from attrs import evolve
 from simulated import SimulatedLab, sighting
 
 from kalam_props.history.operations import Insert
-from kalam_props.hunt.investigate import failing_here, reproduced_instead
+from kalam_props.hunt.handover import failing_here
+from kalam_props.hunt.investigate import reproduced_instead
 from kalam_props.hunt.measure import Rate, estimate
 from kalam_props.hunt.shrink import Best, Shrunk
-from kalam_props.programs.model import Program, Round, Step, TableDef
+from kalam_props.hunt.structure import steps_of, with_table
+from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 
 
 def program(operations):
@@ -25,7 +28,7 @@ def best(operations, seen, runs):
 def goes_on_with(rates, *chain, seed=1):
     """Operations of the program that goes on, where one with so many fails at `rates`; None: none does."""
     lab = SimulatedLab(lambda p: {"lost-row": rates[p.operations]}, seed)
-    start = failing_here(lab, chain)
+    start = failing_here(lab, chain, float("inf"))
     return None if start is None else start[0].program.operations
 
 
@@ -48,6 +51,35 @@ def test_what_failed_at_all_goes_on_where_nothing_fails_as_often():
         goes_on_with({1: 0.0, 2: 0.05}, best(1, 20, 20), best(2, 20, 20), seed=seed) for seed in range(40)
     ]
     assert set(taken) == {None, 2}
+
+
+TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT")), "id", flush_rows=1)
+LANE = {"u0/1": tuple(Step(Insert("t", ((key, f"a{key}"),))) for key in (1, 2))}
+TOGETHER = Program({"t": TABLE}, (Round(LANE),))
+
+
+def goes_on_where(model):
+    """What goes on of `TOGETHER`, on a bench where it fails as a model says."""
+    lab = SimulatedLab(lambda p: {"lost-row": model(p)}, 1)
+    chain = [Best(TOGETHER, Path("no-history.jsonl"), sighting("lost-row"), Rate(20, 20))]
+    start = failing_here(lab, chain, float("inf"))
+    return None if start is None else start[0].program
+
+
+def test_a_flush_that_would_come_between_waits_for_all_that_is_written():
+    """Over HTTP both rows are there when the server looks; of slow clients it flushes one at a time."""
+    taken = goes_on_where(lambda p: 0.3 if p.tables["t"].flush_rows == 2 else 0.0)
+    assert taken == with_table(TOGETHER, "t", evolve(TABLE, flush_rows=2))
+    assert goes_on_where(lambda p: 1.0 if p.tables["t"].flush_rows == 3 else 0.0) is None
+
+
+def test_what_has_to_meet_a_flush_is_placed_anew():
+    """Where it met one over HTTP says nothing of where a client that starts anew does."""
+
+    def model(p):
+        return 0.5 if any(step.release == Release("flush", fraction=0.85) for step in steps_of(p)) else 0.0
+
+    assert model(goes_on_where(model)) == 0.5
 
 
 def results(rates, seeds):

@@ -1,0 +1,85 @@
+"""From what was made small over HTTP to a program that the hunt's own driver makes fail.
+
+There a client starts anew for each operation, some ten milliseconds after the last one. What met in time over
+HTTP need not meet then, and what was written together is flushed one by one. So each program is tried as it
+is, with flushes that wait for all that it writes, and with its requests placed anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import evolve
+
+from kalam_props.hunt.beginning import probe, share_until
+from kalam_props.hunt.lab import Trial, races
+from kalam_props.hunt.measure import ESTIMATE_RUNS, Bench, Rate, count
+from kalam_props.hunt.rates import still_fails
+from kalam_props.hunt.reductions import rows_written
+from kalam_props.hunt.shrink import SHORT, Best, best_of
+from kalam_props.hunt.structure import steps_of, with_table
+from kalam_props.programs.model import Program
+
+CONFIRM_RUNS = 20
+"""Runs at the least."""
+
+WORTH_SHRINKING = 0.3
+"""A rate with the hunt's own driver that is not asked to be higher still."""
+
+RARE = 0.1
+"""A rate that we promise to shrink."""
+
+SEEN_TWICE = 5.0
+"""Failures to be expected of so many runs that two of them will be seen, 24 times in 25."""
+
+
+def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[Best, Rate] | None:
+    """The first of some programs, the smallest first, that fails on this bench about as often.
+
+    Where none does, the first that failed here at all: it is small, and nobody knows a better one.
+    `deadline`: of all that is left to do; placing a program anew may take a third of that.
+    """
+    tried, failed = None, None
+    for best in chain:
+        if tried == best.program.operations:
+            continue
+        tried = best.program.operations
+        for program in _for_slower_clients(best.program):
+            trials, expected = _runs_of(bench, program, best)
+            rate = Rate(count(trials, best.sighting), len(trials))
+            if rate.seen > 1 and rate.likely >= expected / 2:
+                return best_of(trials, best.sighting), rate
+            if rate.seen and failed is None:
+                failed = best_of(trials, best.sighting), rate
+            if tried <= SHORT:
+                placed = probe(bench, program, best.sighting, share_until(deadline))
+                if placed:
+                    again = best_of(placed, best.sighting)
+                    return again, again.rate
+    return failed
+
+
+def _runs_of(bench: Bench, program: Program, best: Best) -> tuple[list[Trial], float]:
+    """Trials until it is clear whether it fails as often as is asked for, and how often that is."""
+    # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
+    # the driver either: then only what hardly ever fails is dropped.
+    most = WORTH_SHRINKING if races(program) else RARE
+    expected = min(most, best.rate.interval[0])
+    rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
+
+    def clear(trials: list[Trial]) -> bool:
+        return still_fails(count(trials, best.sighting), len(trials), expected) is not None
+
+    return bench.until(program, max(CONFIRM_RUNS, rare), clear), expected
+
+
+def _for_slower_clients(program: Program) -> Iterator[Program]:
+    """The program; the program with flushes by row count only once all is written, if that is another."""
+    yield program
+    later = program
+    for name, table in program.tables.items():
+        written = sum(rows_written(step.op, name) for step in steps_of(program))
+        if table.flush_rows is not None and table.flush_rows < written:
+            later = with_table(later, name, evolve(table, flush_rows=written))
+    if later != program:
+        yield later
