@@ -269,6 +269,7 @@ class Watch:
     Attributes:
         statements, rows: how many statements, of how many rows each.
         refused: the last statement has a key that is there already.
+        beside: another session inserts a row at the same time: a scan may see one of the two commits only.
         readers: sessions that read; `pick` chooses what.
 
     """
@@ -277,6 +278,7 @@ class Watch:
     statements: int
     rows: int
     refused: bool
+    beside: bool
     readers: int
     pick: int
     moment: int
@@ -288,6 +290,7 @@ WATCHES = st.builds(
     statements=st.integers(1, 3),
     rows=st.integers(1, 3),
     refused=st.booleans(),
+    beside=st.booleans(),
     readers=st.integers(1, 3),
     pick=st.integers(0, 11),
     moment=MOMENTS,
@@ -313,6 +316,8 @@ class Watching(ProgramMachine):
                 self.insert_beside_existing(writer, watch.rows, watch.pick)
             else:
                 self.insert_fresh(writer, watch.rows)
+        if watch.beside:
+            self.insert_fresh(f"{owner}/{2 + watch.readers}", 1)
         for number in range(watch.readers):
             chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
             read = Select(self.on) if chosen == "select" else Count(self.on)

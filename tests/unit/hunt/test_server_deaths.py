@@ -55,7 +55,7 @@ class _Connection:
         if "COUNT" in sql and self.driver.left:
             self.driver.left.pop()
             os.kill(self.driver.server.pid, signal.SIGKILL)
-            os.waitid(os.P_PID, self.driver.server.pid, os.WEXITED | os.WNOWAIT)
+            self.driver.server.await_end(10)
         return self.inner.execute(sql, deadline_s=deadline_s)
 
     def rest(self):
@@ -110,7 +110,7 @@ def test_a_death_that_no_program_shows_ends_the_hunt_in_order(workspace, tmp_pat
     """With what was found until then, and its last words."""
     server = workspace.target.managed
     os.kill(server.pid, signal.SIGKILL)
-    os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+    server.await_end(10)
     lab = Lab(workspace, tmp_path / "histories")
     with pytest.raises(ServerDiedError, match="between two programs"):
         lab.run(PROGRAM)
