@@ -315,6 +315,7 @@ _IN_A_RESTART: dict[str, Yardstick] = {
             for change in (_DELETE, _UPDATE, _INCREMENT)
             for program in (
                 _program(2, {_A: (_insert(1, 2), _FLUSHED, change, end)}),
+                _program(1, {_A: (_insert(1), _FLUSHED, change, end)}),  # if it is down before the next flush
                 _program(None, {_A: (_insert(1), _FLUSH, _FLUSHED, change, end)}),
             )
         ),

@@ -267,7 +267,7 @@ class Watch:
     """Inserts of one session, and what other sessions of its user read meanwhile; drawn as one argument.
 
     Attributes:
-        statements, rows: how many statements, of how many rows each.
+        statements, rows: how many statements, of how many rows each; one where another session writes too.
         refused: the last statement has a key that is there already.
         beside: another session inserts a row at the same time: a scan may see one of the two commits only.
         readers: sessions that read; `pick` chooses what.
@@ -311,8 +311,9 @@ class Watching(ProgramMachine):
             self.insert(index, Size(0, 1))
         self.new_round()
         writer = f"{owner}/1"
-        for number in range(watch.statements):
-            if watch.refused and number == watch.statements - 1:
+        statements = 1 if watch.beside else watch.statements
+        for number in range(statements):
+            if watch.refused and number == statements - 1:
                 self.insert_beside_existing(writer, watch.rows, watch.pick)
             else:
                 self.insert_fresh(writer, watch.rows)
@@ -322,7 +323,7 @@ class Watching(ProgramMachine):
             chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
             read = Select(self.on) if chosen == "select" else Count(self.on)
             self.add(read, f"{owner}/{2 + number}", join=True)
-            self.when(in_writes(swept(watch.moment, number), watch.statements))
+            self.when(in_writes(swept(watch.moment, number), statements))
 
 
 @frozen
