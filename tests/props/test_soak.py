@@ -36,9 +36,10 @@ def test_nothing_is_reported_on_a_healthy_server(tmp_path, programs):
 
 
 def test_a_faulty_server_is_noticed(tmp_path):
-    """The soak can fail: with a fault on, the same programs report it."""
-    with open_run(TargetOptions(driver="http", faults=("boundary-row-dropped",)), tmp_path) as workspace:
+    """The soak can fail: with a fault on that any insert shows, the same programs report it."""
+    faults = ("applied-but-refused:rate=1",)
+    with open_run(TargetOptions(driver="http", faults=faults), tmp_path) as workspace:
         lab = Lab(workspace, tmp_path / "histories")
         plan = SoakPlan(dict(MACHINES), random_seed=1, programs=16, seconds=None, kills=False)
         result = soak(lab, plan, lambda _: None)
-    assert any(seen.name == "lost-row" for trial in result.anomalous for seen in trial.sightings)
+    assert any(seen.name == "failed-but-visible" for trial in result.anomalous for seen in trial.sightings)
