@@ -77,7 +77,7 @@ def test_a_server_outlives_neither_us_nor_what_forked_it(server):
     """Nobody would tell how the server of a killed fork server ended, so that it ends too."""
     pid, parent = server.pid, parent_of(server.pid)
     os.kill(parent, signal.SIGKILL)
-    assert gone(parent)
+    server.await_end(10)
     assert not server.running
     assert gone(pid)
     server.start_again()
