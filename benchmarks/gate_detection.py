@@ -41,10 +41,10 @@ from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.measure import estimate
 from kalam_props.hunt.scenario import Scenario, run
+from kalam_props.hunt.structure import steps_of
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
-from kalam_props.programs.model import user_of
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
 
@@ -101,14 +101,13 @@ def of_steps(machine: type[ProgramMachine], steps: int) -> type[ProgramMachine]:
 def machine_for(fault: str) -> str:
     """The machine whose programs meet what the fault is in: a flush, another user, or another request."""
     program = YARDSTICKS[fault].minima[0]
-    lanes = [lane for round_ in program.rounds for lane in round_.lanes.values()]
-    flushes = any(isinstance(step.op, Flush) for lane in lanes for step in lane)
-    by_rows = any(table.flush_rows is not None for table in program.tables.values())
-    if len({user_of(session) for session in program.sessions}) > 1:
+    steps = steps_of(program)
+    if len(program.users) > 1:
         return "isolation"
-    if flushes or by_rows:
+    by_rows = any(table.flush_rows is not None for table in program.tables.values())
+    if by_rows or any(isinstance(step.op, Flush) for step in steps):
         return "meetings"
-    reads = any(isinstance(step.op, (Select, Count)) for lane in lanes for step in lane)
+    reads = any(isinstance(step.op, (Select, Count)) for step in steps)
     return "watchers" if reads else "writers"
 
 

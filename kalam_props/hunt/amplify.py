@@ -13,7 +13,7 @@ from typing import TypeAlias, cast
 from attrs import evolve
 
 from kalam_props.history.operations import AwaitFlush, Flush, Kill, Pause, Recreate, Restart, parts
-from kalam_props.hunt.structure import keys_of, steps_of
+from kalam_props.hunt.structure import goes_down, keys_of, steps_of
 from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
 
@@ -37,7 +37,7 @@ def repetitions(program: Program, rate: float) -> int:
     """How often to repeat so that more than every second run fails; 1: not at all."""
     if not 0 < rate < RARE or not program.operations or amplified(program, 2) is program:
         return 1
-    longest = LONGEST_BESIDE if _goes_down(program) else LONGEST
+    longest = LONGEST_BESIDE if goes_down(program) else LONGEST
     wanted = math.ceil(math.log(0.4) / math.log1p(-rate))
     return max(1, min(wanted, MOST, longest // program.operations))
 
@@ -50,9 +50,9 @@ def amplified(program: Program, times: int) -> Program:
 
     Where the server goes down it does so once: the program beside itself, for other users.
     """
-    if times < 2 or _has(program, (Recreate,)):
+    if times < 2 or any(isinstance(step.op, Recreate) for step in steps_of(program)):
         return program
-    return _beside_itself(program, times) if _goes_down(program) else _one_after_the_other(program, times)
+    return _beside_itself(program, times) if goes_down(program) else _one_after_the_other(program, times)
 
 
 def _one_after_the_other(program: Program, times: int) -> Program:
@@ -115,11 +115,3 @@ def _keys(program: Program) -> list[int] | None:
     named = [key for step in steps_of(program) for op in parts(step.op) for key in keys_of(program, op)]
     keys = [key for key in named if isinstance(key, int) and not isinstance(key, bool)]
     return keys if len(keys) == len(named) else None
-
-
-def _goes_down(program: Program) -> bool:
-    return _has(program, (Kill, Restart))
-
-
-def _has(program: Program, kinds: tuple[type, ...]) -> bool:
-    return any(isinstance(step.op, kinds) for step in steps_of(program))

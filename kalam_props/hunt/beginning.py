@@ -13,11 +13,12 @@ from kalam_props.history.reader import read_history
 from kalam_props.hunt.contest import ENOUGH, shape_that_fails
 from kalam_props.hunt.cuts import core, cut_to_witness
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import Trial, needs_server_alone
+from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.shapes import shapes
 from kalam_props.hunt.sharpen import placed_together
 from kalam_props.hunt.shrink import Best, best_of
+from kalam_props.hunt.structure import goes_down
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
@@ -52,8 +53,8 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     began = time.monotonic()
     shapes_until = began + share * (deadline - began)
     # Each run with an outage takes as long as ten without: those must not take the time of all.
-    outages = [shape for shape in known if needs_server_alone(shape)]
-    others = [shape for shape in known if not needs_server_alone(shape)]
+    outages = [shape for shape in known if goes_down(shape)]
+    others = [shape for shape in known if not goes_down(shape)]
     others_until = (began + shapes_until) / 2 if outages else shapes_until
     trials = (
         shape_that_fails(bench, others, wanted, others_until)

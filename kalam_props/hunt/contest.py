@@ -12,10 +12,10 @@ from attrs import define, field
 
 from kalam_props.hunt.amplify import amplified
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial, needs_server_alone
+from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.sharpen import AS_GOOD, placed_together
-from kalam_props.hunt.structure import size
+from kalam_props.hunt.structure import goes_down, size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
@@ -73,7 +73,7 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
 
 def _placed(shape: Program) -> list[Program]:
     """At places of the flushes that it meets; not where a server goes down: each run takes a second."""
-    return [shape] if needs_server_alone(shape) else placed_together(shape, PLACES)
+    return [shape] if goes_down(shape) else placed_together(shape, PLACES)
 
 
 def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) -> _Arm | None:
@@ -111,7 +111,7 @@ class _Arm:
 
     def run(self, bench: Bench, times: int, runs: int, wanted: Sighting) -> None:
         """Run it, repeated where that can be done."""
-        outage = times > 1 and needs_server_alone(self.program)
+        outage = times > 1 and goes_down(self.program)
         repeated = amplified(self.program, BESIDE if outage else times)
         trials = bench.until(repeated, runs, _never)
         self.seen += count(trials, wanted)

@@ -13,15 +13,12 @@ from attrs import evolve
 
 from kalam_props.hunt.beginning import probe, share_until
 from kalam_props.hunt.lab import Trial, races
-from kalam_props.hunt.measure import ESTIMATE_RUNS, Bench, Rate, count
+from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
-from kalam_props.hunt.reductions import rows_written
+from kalam_props.hunt.reductions import all_written
 from kalam_props.hunt.shrink import SHORT, Best, best_of
-from kalam_props.hunt.structure import steps_of, with_table
+from kalam_props.hunt.structure import with_table
 from kalam_props.programs.model import Program
-
-CONFIRM_RUNS = 20
-"""Runs at the least."""
 
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
@@ -78,7 +75,7 @@ def _for_slower_clients(program: Program) -> Iterator[Program]:
     yield program
     later = program
     for name, table in program.tables.items():
-        written = sum(rows_written(step.op, name) for step in steps_of(program))
+        written = all_written(program, name)
         if table.flush_rows is not None and table.flush_rows < written:
             later = with_table(later, name, evolve(table, flush_rows=written))
     if later != program:

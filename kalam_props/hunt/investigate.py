@@ -23,15 +23,12 @@ from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
-from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed
 from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced
-
-CONFIRM_RUNS = 20
-"""Runs of a minimal program from which its rate of reproduction is told."""
 
 QUICK_RUNS = 5
 """As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
@@ -191,8 +188,7 @@ def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float
     for _, other in sorted(steadiest.items()):
         larger = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
         if _clearly_more(larger, rate):
-            more = estimate(bench, small.program, small.sighting, enough=CLEAR_AFTER, deadline=deadline)
-            rate = Rate(rate.seen + more.seen, rate.runs + more.runs, rate.seconds + more.seconds)
+            rate += estimate(bench, small.program, small.sighting, enough=CLEAR_AFTER, deadline=deadline)
             if _clearly_more(larger, rate):
                 return other
     return None
@@ -232,7 +228,7 @@ def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
     total = Rate()
     for program in sequential:
         more = estimate(lab, program, finding.sighting, runs=runs, enough=1)
-        total = Rate(total.seen + more.seen, total.runs + more.runs, total.seconds + more.seconds)
+        total += more
         if total.seen:
             break
     return total

@@ -19,10 +19,11 @@ from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.events import History, ServerEvent
-from kalam_props.history.operations import Flush, Insert, Kill, Restart
+from kalam_props.history.operations import Flush, Insert
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
 from kalam_props.hunt.seeds import program_text
+from kalam_props.hunt.structure import goes_down
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
@@ -190,7 +191,7 @@ class Lab:
         Returns the trials in the order in which they ended; those that were under way are among them.
         """
         self.take_aim()
-        alone = needs_server_alone(program) or self.deaths.seen
+        alone = goes_down(program) or self.deaths.seen
         side_by_side = 1 if races(program) else IN_TURN_AT_ONCE
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
@@ -281,14 +282,4 @@ def asks_for_flush(program: Program) -> bool:
     return any(
         table.flush_rows is not None and rows.get(name, 0) >= table.flush_rows
         for name, table in program.tables.items()
-    )
-
-
-def needs_server_alone(program: Program) -> bool:
-    """A program that kills or restarts the server leaves no other program alone."""
-    return any(
-        isinstance(step.op, (Kill, Restart))
-        for round_ in program.rounds
-        for lane in round_.lanes.values()
-        for step in lane
     )

@@ -15,6 +15,9 @@ from kalam_props.programs.model import Program
 ESTIMATE_RUNS = 60
 """Runs to learn a rate at the most: one failure in ten is then missed twice in a thousand times."""
 
+CONFIRM_RUNS = 20
+"""Runs from which it is told how often a program fails, and with the hunt's own driver at the least."""
+
 ENOUGH_SEEN = 4
 """Failures after which a rate is known well enough to plan with."""
 
@@ -34,6 +37,10 @@ class Rate:
     seen: int = 0
     runs: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: Rate) -> Rate:
+        """Of both together: what is measured once more."""
+        return Rate(self.seen + other.seen, self.runs + other.runs, self.seconds + other.seconds)
 
     @property
     def likely(self) -> float:

@@ -20,6 +20,7 @@ from kalam_props.hunt.structure import (
     lanes_in_turn,
     operation_at,
     places,
+    steps_of,
     with_operation,
     with_table,
     without,
@@ -161,13 +162,13 @@ def less_to_flush(program: Program) -> Iterator[Program]:
     for place in places(program):
         op = operation_at(program, place)
         for name, table in program.tables.items():
-            if table.flush_rows is None or not rows_written(op, name):
+            if table.flush_rows is None or not _rows_written(op, name):
                 continue
             fewer = [without(program, {place})]
             if isinstance(op, Insert) and len(op.rows) > 1:
                 fewer.append(with_operation(program, place, evolve(op, rows=op.rows[:1], statements=None)))
             for smaller in fewer:
-                rows = sum(rows_written(operation_at(smaller, p), name) for p in places(smaller))
+                rows = all_written(smaller, name)
                 if rows and rows != table.flush_rows:
                     yield with_table(smaller, name, evolve(table, flush_rows=rows))
 
@@ -177,7 +178,8 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
     for place in places(program):
         op = operation_at(program, place)
         if isinstance(op, Flush) and program.tables[op.table].flush_rows is None:
-            rows = sum(rows_written(operation_at(program, p), op.table) for p in places(program) if p < place)
+            before = keep(program, {p for p in places(program) if p < place})
+            rows = all_written(before, op.table)
             table = evolve(program.tables[op.table], flush_rows=max(rows, 1))
             yield with_table(without(program, {place}), op.table, table)
 
@@ -209,7 +211,12 @@ REDUCTIONS: tuple[Reduction, ...] = (
 """In the order in which they are tried: what removes most comes first."""
 
 
-def rows_written(op: Operation, table: str) -> int:
+def all_written(program: Program, table: str) -> int:
+    """Row versions that a program adds to a table."""
+    return sum(_rows_written(step.op, table) for step in steps_of(program))
+
+
+def _rows_written(op: Operation, table: str) -> int:
     """Row versions that an operation adds to a table."""
     return sum(row_versions(inner) for inner in parts(op) if getattr(inner, "table", None) == table)
 

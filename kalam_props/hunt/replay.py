@@ -16,9 +16,10 @@ from kalam_props.checks.verdict import Anomaly
 from kalam_props.errors import CorruptInputError, KalamPropsError, StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, shows, sight
-from kalam_props.hunt.lab import Lab, Trial, needs_server_alone
+from kalam_props.hunt.lab import Lab, Trial
 from kalam_props.hunt.rates import lower_bound, runs_needed
 from kalam_props.hunt.seeds import Seed, read
+from kalam_props.hunt.structure import goes_down
 from kalam_props.programs.model import Program
 
 Status: TypeAlias = Literal["FIXED", "FAILED", "NOT-REPRODUCED", "ERROR"]
@@ -170,7 +171,7 @@ def _side_by_side(lab: Lab, paths: list[Path], until_confident: bool, parallel: 
 
 def _disturbs(path: Path) -> bool:
     try:
-        return needs_server_alone(read(path).program)
+        return goes_down(read(path).program)
     except CorruptInputError:
         return False
 

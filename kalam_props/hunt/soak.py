@@ -18,7 +18,8 @@ from kalam_props.history.events import CONNECTION_LOST
 from kalam_props.history.operations import Kill, Restart
 from kalam_props.hunt.explore import draw
 from kalam_props.hunt.known import Open, first_new
-from kalam_props.hunt.lab import Lab, Trial, needs_server_alone
+from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.hunt.structure import goes_down
 from kalam_props.programs.codec import digest
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.model import Program, Round, Step
@@ -86,9 +87,9 @@ def soak(lab: Lab, plan: SoakPlan, on_trial: Callable[[Trial], None]) -> Soaked:
 
     def run(programs: list[Program]) -> Iterator[Trial]:
         """Side by side, but for those that need the server for themselves, which come last."""
-        alone = [program for program in programs if needs_server_alone(program)]
+        alone = [program for program in programs if goes_down(program)]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            together = [program for program in programs if not needs_server_alone(program)]
+            together = [program for program in programs if not goes_down(program)]
             for at in range(0, len(together), AT_ONCE):
                 if over():
                     return

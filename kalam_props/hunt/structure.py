@@ -8,7 +8,18 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from kalam_props.history.operations import Delete, Get, Increment, Insert, Operation, Scalar, Txn, Update
+from kalam_props.history.operations import (
+    Delete,
+    Get,
+    Increment,
+    Insert,
+    Kill,
+    Operation,
+    Restart,
+    Scalar,
+    Txn,
+    Update,
+)
 from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef
 
 Place: TypeAlias = tuple[int, Session, int]
@@ -65,6 +76,11 @@ def map_steps(program: Program, change: Callable[[Step], Step]) -> Program:
 def steps_of(program: Program) -> list[Step]:
     """Every step, in the order of the program."""
     return [step for r in program.rounds for lane in r.lanes.values() for step in lane]
+
+
+def goes_down(program: Program) -> bool:
+    """Whether it kills or restarts the server, which leaves no other program alone."""
+    return any(isinstance(step.op, (Kill, Restart)) for step in steps_of(program))
 
 
 def step_at(program: Program, place: Place) -> Step:

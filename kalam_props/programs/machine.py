@@ -259,6 +259,18 @@ class ProgramMachine(RuleBasedStateMachine):
                 raise ValueError(f"{kind!r} is not an operation on a key")
         self.hot += kind != "get"
 
+    def meet(self, kind: str, session: str, key: int) -> None:
+        """What meets other requests, joined: a read of all rows, an insert of `another`, or one `on_key`."""
+        match kind:
+            case "select":
+                self.add(Select(self.on), session, join=True)
+            case "count":
+                self.add(Count(self.on), session, join=True)
+            case "another":
+                self.insert_fresh(session, 1)
+            case _:
+                self.on_key(kind, session, key)
+
     def select(self, session: int, *, join: bool = False) -> None:
         self.add(Select(self.on), session, join=join)
 

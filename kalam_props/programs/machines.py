@@ -218,10 +218,7 @@ class Contention(ProgramMachine):
         ("insert", ("insert", "another", "insert", "select", "insert", "get")),
         ("delete", ("delete", "increment", "delete", "update", "delete", "insert")),
     )
-    """What is done to a row, and what meets it: mostly what shows that one of them did not see the other.
-
-    `another` is an insert of another row.
-    """
+    """What is done to a row, and what meets it: mostly what shows that one of them did not see the other."""
 
     @rule(user=SESSIONS, key=KEYS, contests=st.lists(CONTESTS, min_size=1, max_size=4))
     def contend(self, user: int, key: int, contests: list[Contest]) -> None:
@@ -252,13 +249,7 @@ class Contention(ProgramMachine):
         self.on_key(written, f"{owner}/1", chosen)
         for number, pick in enumerate(contest.contenders):
             session = f"{owner}/{number + 2}"
-            match kinds[pick % len(kinds)]:
-                case "another":
-                    self.insert_fresh(session, 1)
-                case "select":
-                    self.add(Select(self.on), session, join=True)
-                case same_row:
-                    self.on_key(same_row, session, chosen)
+            self.meet(kinds[pick % len(kinds)], session, chosen)
             self.when(at_write(swept(contest.moment, number)))
 
 
@@ -359,10 +350,10 @@ class FlushMeetings(ProgramMachine):
     """Rules that put rows of a user where a flush will take them, and operations of that user into it."""
 
     meeting_kinds: ClassVar[tuple[str, ...]] = (
-        *("select", "insert", "count", "update", "select", "get", "count", "delete"),
+        *("select", "another", "count", "update", "select", "get", "count", "delete"),
     )
     comb_kinds: ClassVar[tuple[str, ...]] = (
-        *("select", "count", "select", "count", "get", "insert", "update", "delete"),
+        *("select", "count", "select", "count", "get", "another", "update", "delete"),
     )
 
     @rule(
@@ -433,15 +424,7 @@ class FlushMeetings(ProgramMachine):
             self.add(Flush(self.on), cause, join=True)
         for number, (chosen_kind, release) in enumerate(zip(kinds, releases, strict=True), 1):
             session = f"{owner}/{number}"
-            match chosen_kind:
-                case "select":
-                    self.add(Select(self.on), session, join=True)
-                case "count":
-                    self.add(Count(self.on), session, join=True)
-                case "insert":
-                    self.insert_fresh(session, 1)
-                case _:
-                    self.on_key(chosen_kind, session, chosen)
+            self.meet(chosen_kind, session, chosen)
             self.when(release)
 
 
@@ -456,7 +439,7 @@ class ExactCounts(Inserts, Reads, Flushes, Races, FlushMeetings, Watching):
     """Rows come in batches that meet the flush boundary; every count and scan must be exact."""
 
     race_kinds = ("insert", "count", "select")
-    meeting_kinds = ("count", "select", "insert")
+    meeting_kinds = ("count", "select", "another")
     comb_kinds = ("count", "select")
 
 
