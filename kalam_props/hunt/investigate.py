@@ -49,6 +49,10 @@ and the result has an operation too many."""
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
 
+HANGING_S = PATIENCE / 1e9 + 1.0
+"""Seconds for an operation where one that hangs is made small: what it takes to tell, and a second in which
+its client starts and its request is held."""
+
 Keep = Callable[[Finding], None]
 
 
@@ -107,11 +111,11 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
+    lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
     deadline, fast_until = began + care.shrink_s, began + FAST_SHARE * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None
-    fast = _fast(lab, finding.sighting)
     if fast is not None:
         guess, rate = begin(fast, found, fast_until)
         small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
@@ -127,12 +131,16 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     return evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began), stage="shrunk")
 
 
-def _fast(lab: Lab, wanted: Sighting) -> Lab | None:
-    """A lab in which a run takes less time; None where the hunt's own is as fast."""
-    if wanted.name == "hung":
-        # Such a run waits for most of its time: here for no longer than is needed to tell.
-        return lab.with_driver(HttpDriver(), evolve(lab.limits, operation_s=PATIENCE / 1e9))
-    return None if lab.workspace.target.driver.name == "http" else lab.with_driver(HttpDriver())
+def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
+    """Where to make a finding small: with the hunt's driver; over HTTP, unless that is the hunt's driver.
+
+    A run that hangs waits for most of its time: here for no longer than is needed to tell.
+    """
+    hangs = wanted.name == "hung"
+    limits = evolve(lab.limits, operation_s=HANGING_S) if hangs else lab.limits
+    driver = lab.workspace.target.driver
+    own = lab.with_driver(driver, limits) if hangs else lab
+    return own, None if driver.name == "http" else lab.with_driver(HttpDriver(), limits)
 
 
 def _shrink_on(

@@ -16,6 +16,7 @@ from kalam_props.history.operations import Flush, Insert, Operation, parts, row_
 from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
+    free_session,
     keep,
     lanes_in_turn,
     operation_at,
@@ -112,6 +113,19 @@ def move_out_of_race(program: Program) -> Iterator[Program]:
                     yield program.with_rounds((*program.rounds[:at], race, last, *program.rounds[at + 1 :]))
 
 
+def race_with_the_round_before(program: Program) -> Iterator[Program]:
+    """One lane of a race beside what came before it, in place of what it raced with.
+
+    Where it was released, it then meets that.
+    """
+    for at, (before, round_) in enumerate(pairwise(program.rounds), 1):
+        if round_.concurrent:
+            for session, lane in round_.lanes.items():
+                other = free_session(session, {*before.lanes}) if session in before.lanes else session
+                both = Round({**before.lanes, other: lane})
+                yield program.with_rounds((*program.rounds[: at - 1], both, *program.rounds[at + 1 :]))
+
+
 def merge_sessions(program: Program) -> Iterator[Program]:
     """Every session of a user as its first where they do not race; then one user for two."""
     sessions = program.sessions
@@ -190,6 +204,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     drop_rounds,
     drop_lanes,
     drop_steps,
+    race_with_the_round_before,
     flush_by_rows,
     sequential,
     plainer.plain_values,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count as count_from
 
 from attrs import evolve
 
@@ -20,6 +19,7 @@ from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.structure import (
     Place,
+    free_session,
     joined,
     map_steps,
     operation_at,
@@ -28,7 +28,7 @@ from kalam_props.hunt.structure import (
     with_release,
 )
 from kalam_props.programs.codec import digest
-from kalam_props.programs.model import Program, Release, Round, user_of
+from kalam_props.programs.model import Program, Release, Round
 from kalam_props.programs.tables import misplaced
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
@@ -145,9 +145,7 @@ def _beside_its_flush(program: Program) -> Program:
         for session, cause in causes.items():
             lane = lanes[session]
             if (at, session, cause + 1) in requests:
-                taken = {*program.sessions, *lanes}
-                numbers = (f"{user_of(session)}/{number}" for number in count_from(1))
-                other = next(name for name in numbers if name not in taken)
+                other = free_session(session, {*program.sessions, *lanes})
                 lanes[session], lanes[other] = lane[: cause + 1], lane[cause + 1 :]
         rounds.append(Round(lanes))
     return program.with_rounds(tuple(rounds))

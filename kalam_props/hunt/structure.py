@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from itertools import count
 from typing import TypeAlias
 
 from attrs import evolve
@@ -20,7 +21,7 @@ from kalam_props.history.operations import (
     Txn,
     Update,
 )
-from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef
+from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef, user_of
 
 Place: TypeAlias = tuple[int, Session, int]
 """Round, session, index in the lane."""
@@ -81,6 +82,12 @@ def steps_of(program: Program) -> list[Step]:
 def goes_down(program: Program) -> bool:
     """Whether it kills or restarts the server, which leaves no other program alone."""
     return any(isinstance(step.op, (Kill, Restart)) for step in steps_of(program))
+
+
+def free_session(session: Session, taken: Collection[Session]) -> Session:
+    """The first other session of its user that is not taken."""
+    names = (f"{user_of(session)}/{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def step_at(program: Program, place: Place) -> Step:

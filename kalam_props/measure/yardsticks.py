@@ -235,7 +235,13 @@ _IN_A_READ: dict[str, Yardstick] = {
         ),
         _OLD_VALUE,
     ),
-    "split-scan": Yardstick((_program(None, {_A: (_insert(1), _insert(2)), _B: (_SCAN,)}),), _MISSING),
+    "split-scan": Yardstick(
+        (
+            _program(None, {_A: (_insert(1), _insert(2)), _B: (_SCAN,)}),
+            _program(None, {_A: (_insert(1),), _B: (_insert(2),), _C: (_SCAN,)}),
+        ),
+        _MISSING,
+    ),
     "foreign-file": Yardstick(_ONE_EACH_COLD, _FOREIGN),
 }
 

@@ -42,7 +42,16 @@ from kalam_props.programs.machine import (
     Size,
 )
 from kalam_props.programs.model import Net, Program, Release, TableDef
-from kalam_props.programs.moments import MOMENTS, at_flush, at_write, in_comb, in_race, in_writes, swept
+from kalam_props.programs.moments import (
+    AFTER_A_WRITE,
+    MOMENTS,
+    at_flush,
+    at_write,
+    in_comb,
+    in_race,
+    in_writes,
+    swept,
+)
 from kalam_props.programs.tables import before, is_named
 
 
@@ -260,7 +269,8 @@ class Watch:
     Attributes:
         statements, rows: how many statements, of how many rows each; one where another session writes too.
         refused: the last statement has a key that is there already.
-        beside: another session inserts a row at the same time: a scan may see one of the two commits only.
+        beside: another session inserts a row when the first has its answer: a scan of both may see only the
+            second. In one session the second would wait until its client has started.
         readers: sessions that read; `pick` chooses what.
 
     """
@@ -310,6 +320,7 @@ class Watching(ProgramMachine):
                 self.insert_fresh(writer, watch.rows)
         if watch.beside:
             self.insert_fresh(f"{owner}/{2 + watch.readers}", 1)
+            self.when(AFTER_A_WRITE)
         for number in range(watch.readers):
             chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
             read = Select(self.on) if chosen == "select" else Count(self.on)

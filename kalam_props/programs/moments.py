@@ -13,6 +13,9 @@ from kalam_props.programs.model import Release
 MOMENTS = st.integers(0, 31)
 """A moment in a race; 0, the simplest: no release point."""
 
+AFTER_A_WRITE = Release("write", fraction=1.2)
+"""When the first write of the round has been answered, as a rule."""
+
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 

@@ -227,6 +227,19 @@ def test_users_and_sessions_are_numbered_from_the_start():
     assert renamed.sessions == ("u0/1", "u1/1")
 
 
+def test_a_lane_races_with_what_came_before_it():
+    """A second write that was aimed at the first one meets the insert before both instead."""
+    late = Step(Update("t", 1, {"v": "late"}), release=Release("write", fraction=1.4))
+    insert, early = Step(Insert("t", ((1, "a", 0),))), Step(Update("t", 1, {"v": "early"}))
+    program = Program(TIMED.tables, (Round({"u0/1": (insert,)}), Round({"u0/1": (early,), "u0/2": (late,)})))
+    found = candidates(reductions.race_with_the_round_before, program)
+    expected = [
+        Program(TIMED.tables, (Round({"u0/1": (insert,), "u0/2": (step,)}),)) for step in (early, late)
+    ]
+    assert found == expected
+    assert candidates(reductions.race_with_the_round_before, found[0]) == []
+
+
 def test_the_ends_of_racing_lanes_move_out_of_the_race():
     """What need not race is done before or after: fewer operations are concurrent, none is gone."""
     moved = candidates(reductions.move_out_of_race, RACE)
