@@ -5,7 +5,8 @@ Pure. A program says "at 0.37 of the flush"; when a flush runs after its cause i
 
 A request is sent so much sooner as it takes to take effect (`Leads`): what is aimed at a flush is a read's
 look at the rows, and a write's commit. At another's write it is simply sent: what comes in shortly before
-that commits, or shortly after, is what does not see it.
+that commits, or shortly after, is what does not see it. At its answer it is sent when the gate has that: the
+two are one after the other in real time, and nothing of a client's is between them.
 """
 
 from __future__ import annotations
@@ -86,10 +87,14 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         _around_command(placed, cause, aimed)
     for place, step in enumerate(steps):
         release = step.release
-        if release is None or release.anchor != "write":
+        if release is None or not step.at_write:
             continue
         write = _write_beside(steps, lane_of, place)
-        if write is not None and place not in _waited_for(write, placed, previous):
+        if write is None or place in {write, *_waited_for(write, placed, previous)}:
+            continue
+        if release.anchor == "answer":
+            placed[place] = Placed((write,), release.us, Released("answer", release.us))
+        else:
             us = round((release.fraction or 0.0) * aim.leads.of(steps[write].op))
             placed[place] = _later(placed[write], us)
     return tuple(placed)
@@ -99,7 +104,7 @@ def _write_beside(steps: Sequence[Step], lane_of: Sequence[int], place: int) -> 
     """The first write of the same table in another lane that is not itself aimed at one."""
     table = getattr(steps[place].op, "table", None)
     for other, step in enumerate(steps):
-        beside = lane_of[other] != lane_of[place] and step.anchor != "write"
+        beside = lane_of[other] != lane_of[place] and not step.at_write
         if beside and isinstance(step.op, WRITES) and table in (None, getattr(step.op, "table", None)):
             return other
     return None

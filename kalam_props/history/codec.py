@@ -37,7 +37,7 @@ from kalam_props.history.operations import Row
 
 ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 SERVER_EVENTS = ("started", "stopped", "killed", "healthy", "died")
-ANCHORS = ("round", "flush", "write", "previous", "check")
+ANCHORS = ("round", "flush", "write", "answer", "previous", "check")
 CHANGES = ("initial", "insert", "update", "delete")
 
 

@@ -94,11 +94,11 @@ class Released:
 
     `round`: after the release of the round. `previous`: after the answer before. `flush`: after the request
     that caused the flush was sent on (a command) or answered (a write). `write`: after what the other write
-    waits for, which it is aimed at, is over. `check`: after (or, if negative, before) the server was expected
-    to look for tables to flush.
+    waits for, which it is aimed at, is over. `answer`: after the answer to the other write. `check`: after
+    (or, if negative, before) the server was expected to look for tables to flush.
     """
 
-    anchor: Literal["round", "flush", "write", "previous", "check"]
+    anchor: Literal["round", "flush", "write", "answer", "previous", "check"]
     us: int
 
 

@@ -116,6 +116,7 @@ def another_release(program: Program, source: random.Random) -> Program:
             Release("round", us=source.choice((50, 200, 1000, 5000))),
             Release("flush", fraction=source.randint(0, 10) / 10),
             Release("write", fraction=source.randint(3, 20) / 10),
+            Release("answer", us=source.choice((0, 50, 200, 1000))),
             Release("previous", us=source.choice((50, 200, 1000))),
         )
     )

@@ -202,7 +202,7 @@ def _in_turn(line: _Line) -> _Rounds:
     rounds: list[Round] = []
     alone = False
     for session, aimed in line:
-        step = _not_aimed_at(aimed, "write")
+        step = _not_aimed_at(aimed, "write", "answer")
         was_alone, alone = alone, isinstance(step.op, Recreate)
         if rounds and session in rounds[-1].lanes and not (alone or was_alone):
             rounds[-1] = Round({session: (*rounds[-1].lanes[session], step)})

@@ -35,7 +35,7 @@ FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
 IN_A_WRITE = (0.4, 0.7, 0.9, 1.4)
-"""Places in another lane's write that are tried in a race that causes no flush."""
+"""Places in another lane's write that are tried in a race that causes no flush, beside that at its answer."""
 
 OFFSETS_US = (300, 1_000, 2_000, 3_500)
 """Delays that are tried where no other lane writes."""
@@ -160,12 +160,12 @@ def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]
 
 
 def _later(plain: Program) -> list[Program]:
-    """In races without a flush, each lane's first step at another lane's write, or a little later."""
+    """In races without a flush, each lane's first step at another lane's write or its answer, or later."""
     return [
         with_release(plain, [place], release)
         for place in _heads(plain)
         for release in (
-            [Release("write", fraction=fraction) for fraction in IN_A_WRITE]
+            [*(Release("write", fraction=fraction) for fraction in IN_A_WRITE), Release("answer")]
             if _beside_a_write(plain, place)
             else [Release(us=us) for us in OFFSETS_US]
         )

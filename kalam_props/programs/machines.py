@@ -43,7 +43,7 @@ from kalam_props.programs.machine import (
 )
 from kalam_props.programs.model import Net, Program, Release, TableDef
 from kalam_props.programs.moments import (
-    AFTER_A_WRITE,
+    AT_ITS_ANSWER,
     MOMENTS,
     at_flush,
     at_write,
@@ -320,7 +320,7 @@ class Watching(ProgramMachine):
                 self.insert_fresh(writer, watch.rows)
         if watch.beside:
             self.insert_fresh(f"{owner}/{2 + watch.readers}", 1)
-            self.when(AFTER_A_WRITE)
+            self.when(AT_ITS_ANSWER)
         for number in range(watch.readers):
             chosen = self.watching_kinds[(watch.pick + number) % len(self.watching_kinds)]
             read = Select(self.on) if chosen == "select" else Count(self.on)

@@ -66,11 +66,11 @@ class Release:
 
     `round`: `us` microseconds after the round's release. `flush`: at `fraction` of the flush that this round
     is expected to run (0 begin, 1 end). `write`: sent at `fraction` of another lane's write of the same table
-    (0 as that is sent, 1 as it takes effect, 2 as long again after). `previous`: `us` after the lane's
-    previous answer.
+    (0 as that is sent, 1 as it takes effect, 2 as long again after). `answer`: `us` after the answer to that.
+    `previous`: `us` after the lane's previous answer.
     """
 
-    anchor: Literal["round", "flush", "write", "previous"] = "round"
+    anchor: Literal["round", "flush", "write", "answer", "previous"] = "round"
     us: int = 0
     fraction: float | None = None
 
@@ -107,6 +107,11 @@ class Step:
     def anchor(self) -> str | None:
         """Of its release point; None where it has none."""
         return None if self.release is None else self.release.anchor
+
+    @property
+    def at_write(self) -> bool:
+        """Whether it is released by what another lane writes."""
+        return self.anchor in {"write", "answer"}
 
 
 @frozen

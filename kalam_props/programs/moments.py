@@ -13,15 +13,18 @@ from kalam_props.programs.model import Release
 MOMENTS = st.integers(0, 31)
 """A moment in a race; 0, the simplest: no release point."""
 
-AFTER_A_WRITE = Release("write", fraction=1.2)
-"""When the first write of the round has been answered, as a rule."""
+AT_ITS_ANSWER = Release("answer")
+"""As soon as the first write of the round is answered."""
 
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_NEAR_WRITE = (0.3, 0.45, *(round(0.55 + at / 20, 2) for at in range(16)), 1.4, 1.5, 1.6, 1.7, 1.85, 2.0)
+_NEAR_WRITE = (0.3, 0.45, *(round(0.55 + at / 20, 2) for at in range(16)))
 """Where in a write another request is sent; mostly shortly before the write commits. One that is sent before
 that slows it down on a busy server, so that it commits later than it would have alone."""
+
+_AFTER_ANSWER_US = (0, 0, 50, 150, 400, 1000)
+"""How long after the answer to a write another request is sent: what was promised must be seen by then."""
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
@@ -48,7 +51,9 @@ def in_writes(moment: int, number: int) -> Release | None:
 
 
 def at_write(moment: int) -> Release | None:
-    """Three in four about where the first write of the round commits, the others together with it."""
+    """Most about where the first write of the round commits, some at its answer, the others with it."""
+    if moment >= 32 - len(_AFTER_ANSWER_US):
+        return Release("answer", us=_AFTER_ANSWER_US[moment - 32])
     return Release("write", fraction=_NEAR_WRITE[moment - 8]) if moment >= 8 else None
 
 

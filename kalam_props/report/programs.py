@@ -22,7 +22,7 @@ from kalam_props.history.operations import (
     kind,
 )
 from kalam_props.hunt.structure import steps_of
-from kalam_props.programs.model import Program, Round, Session, Step, TableDef
+from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef
 
 _WIDE = 36
 
@@ -115,15 +115,17 @@ def _describe_round(
 def _step(step: Step, tables: Collection[str]) -> str:
     text = describe_among(step.op, tables)
     if step.release is not None:
-        at = (
-            f"{step.release.fraction:.0%} of {step.release.anchor}"
-            if step.release.fraction is not None
-            else f"+{step.release.us}us"
-        )
-        text += f" @{at}"
+        text += f" @{_moment(step.release)}"
     if step.net is not None:
         text += " !net"
     return text
+
+
+def _moment(release: Release) -> str:
+    if release.fraction is not None:
+        return f"{release.fraction:.0%} of {release.anchor}"
+    after = "answer" if release.anchor == "answer" else ""
+    return f"{after}+{release.us}us"
 
 
 def _value(value: Scalar) -> str:

@@ -146,7 +146,8 @@ def _comment(session: str, step: Step) -> str:
     if step.release is not None:
         release = step.release
         at = f"{release.us} us" if release.fraction is None else f"{release.fraction:.0%}"
-        words.append(f"left at {at} of the {release.anchor}")
+        after_answer = f"left {at} after the answer to the other's write"
+        words.append(after_answer if release.anchor == "answer" else f"left at {at} of the {release.anchor}")
     if step.net is not None:
         words.append(f"its connection: {_net(step.net)}")
     return ", ".join(words)

@@ -119,6 +119,27 @@ def test_what_is_aimed_at_a_write_is_sent_at_that_fraction_of_it():
     assert found[1] == Placed((), 720, Released("write", 720))
 
 
+def test_what_is_aimed_at_an_answer_follows_it():
+    """The write is over by then, also where another one is aimed at it."""
+    found = placed(
+        [insert()], [insert(release=Release("answer", 50))], [select(IN_WRITE), select(Release("answer"))]
+    )
+    assert found[1] == Placed((0,), 50, Released("answer", 50))
+    assert found[3] == Placed((0,), 0, Released("answer", 0))
+
+
+def test_two_lanes_do_not_wait_for_each_other():
+    """Each has a write after what is aimed at an answer: only the first of them waits."""
+    at_answer = select(Release("answer"))
+    found = placed([at_answer, insert()], [at_answer, insert()])
+    assert found == (
+        Placed((3,), 0, Released("answer", 0)),
+        Placed((0,), 0),
+        Placed((), 0, Released("round", 0)),
+        Placed((2,), 0),
+    )
+
+
 def test_a_write_that_waits_for_an_answer_or_a_flush_is_waited_for_in_the_same_way():
     """What looks into the second statement of a lane follows the first; into a write in a flush, that."""
     aim = evolve(AIM, leads=Leads(0, 1000))
@@ -145,10 +166,10 @@ def test_without_a_write_to_aim_at_it_is_the_rounds_release(lanes):
 
 def test_whatever_is_drawn_can_be_released():
     """No combination of anchors makes requests wait for each other."""
-    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5), IN_WRITE]
+    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5), IN_WRITE, Release("answer", 5)]
     kinds = [select, insert, flush]
-    for number in range(len(anchors) ** 3 * len(kinds) ** 3):
-        choices = [(number // (15**at)) % 15 for at in range(3)]
+    for number in range((len(anchors) * len(kinds)) ** 3):
+        choices = [(number // (18**at)) % 18 for at in range(3)]
         steps = [kinds[choice % 3](release=anchors[choice // 3]) for choice in choices]
         for lanes in ([steps[:1], steps[1:]], [steps[:2], steps[2:]], [steps]):
             found = resolve(lanes, AIM, {"t": Hot(1, 2)})

@@ -157,7 +157,7 @@ def test_inserts_are_read_while_they_run():
 
 
 def test_sessions_contend_for_a_row_at_a_write_of_it():
-    """A write that leaves with the round, and others of the same row, mostly at a fraction of it."""
+    """A write that leaves with the round, and others of the same row, mostly in it or at its answer."""
     kinds = collections.Counter()
     released = aimed = 0
     for program in (drawn := draw(Contention)):
@@ -169,7 +169,7 @@ def test_sessions_contend_for_a_row_at_a_write_of_it():
                 assert same or isinstance(writer.op, Insert)
                 kinds[type(writer.op), type(step.op)] += same
                 released += 1
-                aimed += step.anchor == "write"
+                aimed += step.at_write
     assert released / 2 < aimed < released
     for pair in ((Increment, Increment), (Update, Increment), (Delete, Delete), (Insert, Insert)):
         assert kinds[pair] > len(drawn) / 20
