@@ -89,7 +89,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         release = step.release
         if release is None or not step.at_write:
             continue
-        write = _write_beside(steps, lane_of, place)
+        write = write_beside(lanes, lane_of[place], step)
         if write is None or place in {write, *_waited_for(write, placed, previous)}:
             continue
         if release.anchor == "answer":
@@ -100,13 +100,18 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
     return tuple(placed)
 
 
-def _write_beside(steps: Sequence[Step], lane_of: Sequence[int], place: int) -> int | None:
-    """The first write of the same table in another lane that is not itself aimed at one."""
-    table = getattr(steps[place].op, "table", None)
-    for other, step in enumerate(steps):
-        beside = lane_of[other] != lane_of[place] and not step.at_write
-        if beside and isinstance(step.op, WRITES) and table in (None, getattr(step.op, "table", None)):
-            return other
+def write_beside(lanes: Sequence[Sequence[Step]], own: int, step: Step) -> int | None:
+    """What a step of lane number `own` meets at a write: the first one of its table in another lane.
+
+    Not one that is itself released by a write. Its place, which counts through all lanes; None where there is
+    none.
+    """
+    table = getattr(step.op, "table", None)
+    numbered = ((number, other) for number, lane in enumerate(lanes) for other in lane)
+    for place, (number, other) in enumerate(numbered):
+        beside = number != own and not other.at_write
+        if beside and isinstance(other.op, WRITES) and table in (None, getattr(other.op, "table", None)):
+            return place
     return None
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from attrs import evolve
 
 from kalam_props.execution.arming import are_requests, segments
-from kalam_props.history.operations import WRITES, Flush, Insert
+from kalam_props.execution.releases import write_beside
+from kalam_props.history.operations import Flush, Insert
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
@@ -173,15 +174,10 @@ def _later(plain: Program) -> list[Program]:
 
 
 def _beside_a_write(program: Program, place: Place) -> bool:
-    """Whether another lane of its round writes the table that the step is about."""
+    """Whether there is one that the step could be released by."""
     at, session, _ = place
-    table = _table(program, place)
-    return any(
-        isinstance(step.op, WRITES) and table == getattr(step.op, "table", None)
-        for other, lane in program.rounds[at].lanes.items()
-        for step in lane
-        if other != session
-    )
+    lanes = program.rounds[at].lanes
+    return write_beside([*lanes.values()], [*lanes].index(session), step_at(program, place)) is not None
 
 
 def _all_meeting(program: Program) -> list[Place]:

@@ -26,6 +26,9 @@ that slows it down on a busy server, so that it commits later than it would have
 _AFTER_ANSWER_US = (0, 0, 50, 150, 400, 1000)
 """How long after the answer to a write another request is sent: what was promised must be seen by then."""
 
+_ANSWERED = 32 - len(_AFTER_ANSWER_US)
+"""From this moment on, of those in a write, it is sent then."""
+
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
 more often where it begins; mostly from where it publishes what it wrote until shortly after it has deleted
@@ -43,18 +46,24 @@ def in_race(moment: int) -> Release | None:
 
 
 def in_writes(moment: int, number: int) -> Release | None:
-    """At the beginning of so many writes of one lane, or anywhere until shortly after the last of them.
+    """At the beginning of so many writes of one lane, anywhere until after the last, or at the first answer.
 
     On a busy server a write takes twice as long when others watch it as it does alone.
     """
-    return Release("write", fraction=round(moment / 31 * (2 * number + 0.5), 2)) if moment else None
+    if moment >= _ANSWERED:
+        return _after_answer(moment)
+    return Release("write", fraction=round(moment / _ANSWERED * (2 * number + 0.5), 2)) if moment else None
 
 
 def at_write(moment: int) -> Release | None:
     """Most about where the first write of the round commits, some at its answer, the others with it."""
-    if moment >= 32 - len(_AFTER_ANSWER_US):
-        return Release("answer", us=_AFTER_ANSWER_US[moment - 32])
+    if moment >= _ANSWERED:
+        return _after_answer(moment)
     return Release("write", fraction=_NEAR_WRITE[moment - 8]) if moment >= 8 else None
+
+
+def _after_answer(moment: int) -> Release:
+    return Release("answer", us=_AFTER_ANSWER_US[moment - _ANSWERED])
 
 
 def at_flush(moment: int) -> Release | None:
