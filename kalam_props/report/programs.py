@@ -124,8 +124,9 @@ def _step(step: Step, tables: Collection[str]) -> str:
 def _moment(release: Release) -> str:
     if release.fraction is not None:
         return f"{release.fraction:.0%} of {release.anchor}"
-    after = "answer" if release.anchor == "answer" else ""
-    return f"{after}+{release.us}us"
+    if release.anchor == "answer":
+        return f"answer+{release.us}us" if release.us else "answer"
+    return f"+{release.us}us"
 
 
 def _value(value: Scalar) -> str:
