@@ -671,10 +671,10 @@ class Shared(Columns):
 
 
 class Keys(Inserts, Writes, Races):
-    """Keys that are texts, one the prefix of another, or numbers below zero."""
+    """Keys that are texts, one the prefix of another or in the other case; less often numbers below zero."""
 
     needs = frozenset({"text-keys", "int-keys"})
-    key_types: ClassVar[tuple[str, ...]] = ("TEXT", "INT")
+    key_types: ClassVar[tuple[str, ...]] = ("TEXT", "INT", "TEXT")
     max_users = 2
     race_kinds = ("insert", "get", "update", "delete", "select", "reinsert")
 
