@@ -48,7 +48,7 @@ def _document(run: Path) -> dict[str, Any]:
 
 
 def _unfinished(run: Path) -> dict[str, Any]:
-    histories = len(list((run / "histories").glob("*.jsonl")))
+    histories = len(list(run.glob("histories*/*.jsonl")))
     return {
         "verdict": "not finished",
         "target": {"name": "not recorded", "version": ""},

@@ -34,7 +34,7 @@ _CLEARLY_NS = 1_000_000
 """So much nearer must moments be to a period of their own: a few that are near each other say little of it,
 and the one that the server was told is mostly true."""
 
-_LONGEST_PERIOD_NS = 2_000_000_000
+LONGEST_PERIOD_NS = 2_000_000_000
 """A request is not held for longer, for the sake of a flush."""
 
 
@@ -216,7 +216,7 @@ def _rhythm(flushes: Sequence[int], interval_s: float) -> Rhythm | None:
     None where there are too few, or where they do not lie on one.
     """
     nominal = interval_s * 1e9
-    if not 0 < nominal <= _LONGEST_PERIOD_NS:
+    if not 0 < nominal <= LONGEST_PERIOD_NS:
         return None
     moments: list[int] = []
     places: list[int] = []

@@ -55,7 +55,8 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
     """When each request of a round may go, lane by lane; places count through all lanes.
 
     A release point at a flush that this round does not cause, or that its own lane has yet to cause, is the
-    round's release; so is one at a write that there is not, or that waits for it.
+    round's release; so is one at a write that there is not, or that waits for it, and one of what causes a
+    flush that others are aimed at.
     """
     steps = [step for lane in lanes for step in lane]
     previous: list[int | None] = []
@@ -65,6 +66,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         previous += [None if at == 0 else first + at - 1 for at in range(len(lane))]
         lane_of += [number] * len(lane)
     placed = [_alone(step.release, before) for step, before in zip(steps, previous, strict=True)]
+    causes: set[int] = set()
     at_commands: dict[int, dict[int, int]] = {}
     for place, step in enumerate(steps):
         release = step.release
@@ -73,6 +75,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         cause = _cause(steps, getattr(step.op, "table", None), hot)
         if cause is None or (lane_of[cause] == lane_of[place] and place <= cause):
             continue
+        causes.add(cause)
         window = aim.command if isinstance(steps[cause].op, Flush) else aim.policy
         fraction = release.fraction or 0.0
         us = round(window.begin_us + fraction * window.length_us) - aim.leads.of(step.op)
@@ -87,10 +90,10 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         _around_command(placed, cause, aimed)
     for place, step in enumerate(steps):
         release = step.release
-        if release is None or not step.at_write:
+        if release is None or not step.at_write or place in causes:
             continue
         write = write_beside(lanes, lane_of[place], step)
-        if write is None or place in {write, *_waited_for(write, placed, previous)}:
+        if write is None or place in _waited_for(write, placed, previous):
             continue
         if release.anchor == "answer":
             placed[place] = Placed((write,), release.us, Released("answer", release.us))

@@ -16,6 +16,8 @@ from attrs import evolve, frozen
 from kalam_props.checks.health import PATIENCE
 from kalam_props.drivers.http import HttpDriver
 from kalam_props.errors import StorageError
+from kalam_props.execution.aim import LONGEST_PERIOD_NS
+from kalam_props.execution.run import Limits
 from kalam_props.hunt import seeds
 from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting, majority
@@ -29,6 +31,7 @@ from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced
+from kalam_props.targets.target import Target
 
 QUICK_RUNS = 5
 """As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
@@ -49,9 +52,8 @@ and the result has an operation too many."""
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
 
-HANGING_S = PATIENCE / 1e9 + 1.0
-"""Seconds for an operation where one that hangs is made small: what it takes to tell, and a second in which
-its client starts and its request is held."""
+HELD_S = 1.0
+"""Seconds in which a client starts and its request is held, apart from waiting for a look at the tables."""
 
 Keep = Callable[[Finding], None]
 
@@ -137,10 +139,16 @@ def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
     A run that hangs waits for most of its time: here for no longer than is needed to tell.
     """
     hangs = wanted.name == "hung"
-    limits = evolve(lab.limits, operation_s=HANGING_S) if hangs else lab.limits
+    limits = hanging(lab.limits, lab.workspace.target) if hangs else lab.limits
     driver = lab.workspace.target.driver
     own = lab.with_driver(driver, limits) if hangs else lab
     return own, None if driver.name == "http" else lab.with_driver(HttpDriver(), limits)
+
+
+def hanging(limits: Limits, target: Target) -> Limits:
+    """Limits with which an operation that hangs is seen to, and no longer waited for."""
+    look_s = min(target.check_interval_s or 0.0, LONGEST_PERIOD_NS / 1e9)
+    return evolve(limits, operation_s=PATIENCE / 1e9 + look_s + HELD_S)
 
 
 def _shrink_on(

@@ -207,7 +207,7 @@ class Lab:
         return ended
 
     def with_driver(self, driver: Driver, limits: Limits | None = None) -> Lab:
-        """A lab on the same target with another driver, which keeps its histories in a folder of its own."""
+        """A lab on the same target with a driver, limits and a folder for histories of its own."""
         workspace = evolve(self.workspace, target=evolve(self.workspace.target, driver=driver))
         folder = self.folder.with_name(f"{self.folder.name}-{driver.name}")
         return Lab(

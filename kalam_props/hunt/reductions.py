@@ -121,7 +121,7 @@ def race_with_the_round_before(program: Program) -> Iterator[Program]:
     for at, (before, round_) in enumerate(pairwise(program.rounds), 1):
         if round_.concurrent:
             for session, lane in round_.lanes.items():
-                other = free_session(session, {*before.lanes}) if session in before.lanes else session
+                other = free_session(session, before.lanes) if session in before.lanes else session
                 both = Round({**before.lanes, other: lane})
                 yield program.with_rounds((*program.rounds[: at - 1], both, *program.rounds[at + 1 :]))
 

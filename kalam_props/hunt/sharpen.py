@@ -58,7 +58,7 @@ def placements(program: Program) -> list[Program]:
     """The program with its release points changed, plainest first; the program as it is, last.
 
     No release points at all; what can meet a flush at places of that flush, together and each alone; in a
-    race without a flush, each lane's first step a little later.
+    race without a flush, each lane's first step at another lane's write or its answer, or a little later.
     """
     plain = _without_release_points(program)
     raced = _beside_its_flush(plain)
@@ -81,7 +81,7 @@ def placements(program: Program) -> list[Program]:
 def placed_together(program: Program, fractions: Sequence[float] = FRACTIONS) -> list[Program]:
     """The program as it is, without release points, and with all that can meet a flush at places of it.
 
-    In a race without a flush, with each lane a little later.
+    In a race without a flush, with each lane's first step at another lane's write or its answer, or later.
     """
     plain = _without_release_points(program)
     found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions), *_later(plain))
@@ -177,7 +177,8 @@ def _beside_a_write(program: Program, place: Place) -> bool:
     """Whether there is one that the step could be released by."""
     at, session, _ = place
     lanes = program.rounds[at].lanes
-    return write_beside([*lanes.values()], [*lanes].index(session), step_at(program, place)) is not None
+    released = [first if are_requests(first := segments(lane)[0]) else () for lane in lanes.values()]
+    return write_beside(released, [*lanes].index(session), step_at(program, place)) is not None
 
 
 def _all_meeting(program: Program) -> list[Place]:

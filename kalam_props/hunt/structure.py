@@ -85,7 +85,7 @@ def goes_down(program: Program) -> bool:
 
 
 def free_session(session: Session, taken: Collection[Session]) -> Session:
-    """The first other session of its user that is not taken."""
+    """The first session of the same user that is not taken."""
     names = (f"{user_of(session)}/{number}" for number in count(1))
     return next(name for name in names if name not in taken)
 

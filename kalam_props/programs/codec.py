@@ -152,11 +152,22 @@ def _check(program: Program) -> None:
         for session, lane in round_.lanes.items():
             for at, step in enumerate(lane):
                 try:
+                    _check_release(step.release)
                     _check_operation(step.op, program.tables)
                 except ValueError as error:
                     raise ValueError(f"round {index}, lane {session}, step {at}: {error}") from None
     if (wrong := misplaced(program)) is not None:
         raise ValueError(wrong)
+
+
+def _check_release(release: Release | None) -> None:
+    """One that is told by both, or by what it does not have, would be run as something else."""
+    if release is None:
+        return
+    at_fraction = release.anchor in ("flush", "write")
+    if release.us if at_fraction else release.fraction is not None:
+        has, lacks = ("a fraction", "us") if at_fraction else ("us", "fraction")
+        raise ValueError(f"a release at its {release.anchor} has {has} and no {lacks}")
 
 
 def _check_operation(op: Operation, tables: dict[str, TableDef]) -> None:

@@ -1,7 +1,7 @@
-"""When a step of a race goes on to the server: together with the others, a little later, or at a flush.
+"""When a step of a race goes on to the server: with the others, a little later, at a flush, at a write.
 
 What is drawn is a small number; its simplest value is "with the others". Which release point a number stands
-for depends on whether the round has a flush to aim at.
+for depends on what the round has to aim at.
 """
 
 from __future__ import annotations

@@ -128,6 +128,13 @@ def test_what_is_aimed_at_an_answer_follows_it():
     assert found[3] == Placed((0,), 0, Released("answer", 0))
 
 
+def test_what_causes_a_flush_that_others_are_aimed_at_stays_where_they_expect_it():
+    """A command that would wait for an answer would run after what is aimed at its flush."""
+    found = placed([insert()], [flush(Release("answer"))], [select(AT_HALF)])
+    assert found[1] == Placed((), 0, Released("round", 0))
+    assert found[2] == Placed((), 400 + 1000, Released("flush", 1400))
+
+
 def test_two_lanes_do_not_wait_for_each_other():
     """Each has a write after what is aimed at an answer: only the first of them waits."""
     at_answer = select(Release("answer"))

@@ -72,6 +72,15 @@ def test_an_offset_is_kept_and_recorded(workspace, tmp_path):
     assert select.release == Released("round", 60_000)
 
 
+def test_a_request_at_an_answer_follows_it_in_real_time(workspace, tmp_path):
+    """Its client was there before that answer; so the two are no longer concurrent, by the wire."""
+    lanes = {"u0/1": (insert(1),), "u0/2": (insert(2, Release("answer")),)}
+    found = ends(run(workspace, tmp_path, lanes))[:2]
+    (_, answer), (second, after) = sorted(found, key=lambda pair: pair[0].p)
+    assert second.release == Released("answer", 0)
+    assert second.t < answer.wire[1] <= after.wire[0]
+
+
 def test_a_lane_that_begins_by_waiting_holds_nobody_up(by_http, tmp_path):
     """Its requests are no part of the round's first."""
     lanes = {"u0/1": (Step(Pause(400_000)), insert(1)), "u0/2": (Step(Select("t")),)}

@@ -111,11 +111,20 @@ def test_what_waits_for_the_flush_is_not_placed_inside_of_it():
     assert placements(own) == [own]
 
 
+def test_a_write_that_is_not_sent_with_the_round_is_no_place_to_meet():
+    """After an await-flush a lane begins anew: what races with it now is what stands before that."""
+    late = (Step(Count("t")), Step(AwaitFlush("t")), insert(1))
+    tried = [releases(other) for other in placements(program({"u0/1": late, "u0/2": (Step(Select("t")),)}))]
+    assert [None, None, None, Release(us=1000)] in tried
+    assert all(release is None or release.anchor == "round" for steps in tried for release in steps)
+
+
 def test_a_race_without_a_flush_is_tried_with_one_lane_later():
     """An insert beside a scan: the scan in the insert, the insert later; no flush that is not there."""
     own = program({"u0/1": (insert(1, 2),), "u0/2": (Step(Select("t")),)})
     tried = [releases(other) for other in placements(own)]
     assert [None, Release("write", fraction=0.7)] in tried
+    assert [None, Release("answer")] in tried
     assert [Release(us=1000), None] in tried
     assert [None, Release(us=1000)] not in tried
     assert all(release is None or release.anchor != "flush" for pair in tried for release in pair)

@@ -14,6 +14,7 @@ from kalam_props.programs.codec import digest, from_json, read_program, to_json
 from kalam_props.programs.machine import bind
 from kalam_props.programs.machines import MACHINES
 
+COUNT = {"op": "count", "table": "t"}
 PROGRAM = {
     "format": "kalam-props-program",
     "version": 1,
@@ -95,6 +96,14 @@ def test_every_drawn_program_survives_its_json(name):
         (
             {"rounds": [{"lanes": {"u0/1": [{"op": "count", "table": "t", "net": {"cutt": "x"}}]}}]},
             "cutt",
+        ),
+        (
+            {"rounds": [{"lanes": {"u0/1": [COUNT | {"release": {"anchor": "answer", "fraction": 0.5}}]}}]},
+            "step 0: a release at its answer has us and no fraction",
+        ),
+        (
+            {"rounds": [{"lanes": {"u0/1": [COUNT | {"release": {"anchor": "flush", "us": 500}}]}}]},
+            "step 0: a release at its flush has a fraction and no us",
         ),
         ({"tables": {"t": {"type": "user", "columns": [["id", "BIGINT"]], "key": "k"}}}, "key"),
     ],

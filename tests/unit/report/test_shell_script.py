@@ -124,6 +124,8 @@ def test_what_a_shell_cannot_do_is_said():
     steps = (Step(Insert("t", ((1, "a"),)), Release("round", us=400), Net(cut="after-forward")),)
     text = lost(Program(TABLE, (Round({"u0/1": steps}),)))
     assert "u0/1, left at 400 us of the round, its connection: cut after-forward" in text
+    after = lost(Program(TABLE, (Round({"u0/1": (Step(Insert("t", ((1, "a"),)), Release("answer", 50)),)}),)))
+    assert "u0/1, left 50 us after the answer to the other's write" in after
     assert "# Connections were cut or slowed where it stands beside an operation" in text
     assert "# Requests left at the moments that stand beside them" in text
 
