@@ -54,9 +54,8 @@ class Hot:
 def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -> tuple[Placed, ...]:
     """When each request of a round may go, lane by lane; places count through all lanes.
 
-    A release point at a flush that this round does not cause, or that its own lane has yet to cause, is the
-    round's release; so is one at a write that there is not, or that waits for it, and one of what causes a
-    flush that others are aimed at.
+    A release point at a flush or a write that this round does not have, or that waits for the request itself,
+    is the round's release; so is one at a write, of what causes a flush that others are aimed at.
     """
     steps = [step for lane in lanes for step in lane]
     previous: list[int | None] = []
@@ -73,7 +72,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
         if release is None or release.anchor != "flush":
             continue
         cause = _cause(steps, getattr(step.op, "table", None), hot)
-        if cause is None or (lane_of[cause] == lane_of[place] and place <= cause):
+        if cause is None or place == cause or place in _waited_for(cause, placed, previous):
             continue
         causes.add(cause)
         window = aim.command if isinstance(steps[cause].op, Flush) else aim.policy
@@ -87,7 +86,7 @@ def resolve(lanes: Sequence[Sequence[Step]], aim: Aim, hot: Mapping[str, Hot]) -
             placed[place] = Placed((cause,), 0, Released("check", us), check_us=us)
             placed[cause] = evolve(placed[cause], check_us=-_SOONER * aim.leads.write_us - _MARGIN_US)
     for cause, aimed in at_commands.items():
-        _around_command(placed, cause, aimed)
+        _around_command(placed, previous, cause, aimed)
     for place, step in enumerate(steps):
         release = step.release
         if release is None or not step.at_write or place in causes:
@@ -137,7 +136,9 @@ def _later(write: Placed, us: int) -> Placed:
     return Placed(write.after, write.us + us, Released("write", write.us + us), check_us)
 
 
-def _around_command(placed: list[Placed], cause: int, aimed: Mapping[int, int]) -> None:
+def _around_command(
+    placed: list[Placed], previous: Sequence[int | None], cause: int, aimed: Mapping[int, int]
+) -> None:
     """Place requests that are aimed so many microseconds after a flush command; it waits for earlier ones."""
     command = placed[cause]
     late = max(0, -min(aimed.values()) - command.us)
@@ -147,8 +148,10 @@ def _around_command(placed: list[Placed], cause: int, aimed: Mapping[int, int]) 
         )
         placed[cause] = command = evolve(command, us=command.us + late, release=told)
     for place, us in aimed.items():
-        # From the moment at which the command itself leaves, whatever that waits for.
-        placed[place] = Placed(command.after, command.us + us, Released("flush", command.us + us))
+        # Not where others that were placed meanwhile made the command wait for it.
+        if place not in _waited_for(cause, placed, previous):
+            # From the moment at which the command itself leaves, whatever that waits for.
+            placed[place] = Placed(command.after, command.us + us, Released("flush", command.us + us))
 
 
 def _alone(release: Release | None, previous: int | None) -> Placed:

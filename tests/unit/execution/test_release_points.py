@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kalam_props.execution.aim import Aim, Leads, Rhythm, Window
 from kalam_props.execution.releases import Hot, Placed, resolve
@@ -171,19 +173,47 @@ def test_without_a_write_to_aim_at_it_is_the_rounds_release(lanes):
     assert placed(*lanes, hot={"t": Hot(0, 3)})[place].us == 0
 
 
-def test_whatever_is_drawn_can_be_released():
-    """No combination of anchors makes requests wait for each other."""
-    anchors = [None, AT_HALF, Release("previous", 5), Release("round", 5), IN_WRITE, Release("answer", 5)]
-    kinds = [select, insert, flush]
-    for number in range((len(anchors) * len(kinds)) ** 3):
-        choices = [(number // (18**at)) % 18 for at in range(3)]
-        steps = [kinds[choice % 3](release=anchors[choice // 3]) for choice in choices]
-        for lanes in ([steps[:1], steps[1:]], [steps[:2], steps[2:]], [steps]):
-            found = resolve(lanes, AIM, {"t": Hot(1, 2)})
-            sessions = [GateSession(at, at, "") for at, lane in enumerate(lanes) for _ in lane]
-            check(
-                [
-                    Planned(s, str(at), p.after, p.us)
-                    for at, (s, p) in enumerate(zip(sessions, found, strict=True))
-                ]
-            )
+OPERATIONS = [op for t in "ts" for op in (Select(t), Insert(t, ((1,), (2,))), Flush(t))]
+ANCHORS = [None, AT_HALF, Release("previous", 5), Release("round", 5), IN_WRITE, Release("answer", 5)]
+LANES = st.lists(
+    st.lists(st.builds(Step, st.sampled_from(OPERATIONS), st.sampled_from(ANCHORS)), min_size=1, max_size=4),
+    min_size=1,
+    max_size=3,
+)
+
+
+def armed(lanes):
+    """What the gate is told, which must not make requests wait for each other."""
+    found = resolve(lanes, AIM, {"t": Hot(1, 3), "s": Hot(0, 2)})
+    sessions = [GateSession(at, at, "") for at, lane in enumerate(lanes) for _ in lane]
+    return [
+        Planned(own, str(at), p.after, p.us) for at, (own, p) in enumerate(zip(sessions, found, strict=True))
+    ]
+
+
+@settings(max_examples=3000)
+@given(LANES)
+def test_whatever_is_drawn_can_be_released(lanes):
+    """No combination of anchors, tables and lanes makes requests wait for each other."""
+    check(armed(lanes))
+
+
+def test_flushes_of_two_tables_do_not_wait_for_each_other():
+    """Each lane looks into the flush of one table, and then makes that of the other due: one of them only."""
+
+    def aimed(table, due):
+        return [Step(Select(table), AT_HALF), Step(Insert(due, ((1,), (2,))))]
+
+    lanes = [aimed("t", "s"), aimed("s", "t")]
+    found = resolve(lanes, AIM, {"t": Hot(0, 2), "s": Hot(0, 2)})
+    assert [place.after for place in found] == [(3,), (0,), (), (2,)]
+
+
+def test_a_command_waits_for_nothing_that_is_aimed_at_it():
+    """What it follows in its lane looks into the flush that the other lane makes due afterwards."""
+    lanes = [
+        [Step(Select("s"), AT_HALF), flush()],
+        [select(AT_HALF), Step(Insert("s", ((1,), (2,))))],
+    ]
+    found = resolve(lanes, AIM, {"t": Hot(1, None), "s": Hot(0, 2)})
+    assert [place.after for place in found] == [(3,), (0,), (), (2,)]
