@@ -27,7 +27,7 @@ HANGING_SHARE = 0.7
 """Of the seconds for shrinking, those that shapes may take; and where a failure is to wait for nothing."""
 
 GUESS_RUNS = 36
-"""Runs of a guess at the most, at all places in a flush together, before it is given up."""
+"""Runs of a guess at the most, at all places together, before it is given up."""
 
 GUESS_SHARE = 1 / 3
 """Of the seconds that are left, those that one guess, or the estimate of its rate, may take: where the server
@@ -82,11 +82,17 @@ def _cut_that_fails(bench: Bench, found: Best, history: History, deadline: float
     return []
 
 
-def probe(bench: Bench, guess: Program, wanted: Sighting, deadline: float) -> list[Trial]:
-    """Trials of the guess, at the place in a flush where it failed most often; none: it is given up."""
+def probe(
+    bench: Bench, guess: Program, wanted: Sighting, deadline: float, *, each: int | None = None
+) -> list[Trial]:
+    """Trials of the guess, at the place where it failed most often; none: it is given up.
+
+    `each`: runs at each place, where it is known that the program fails; else some runs in all.
+    """
     choices = placed_together(guess)
     arms: list[list[Trial]] = [[] for _ in choices]
-    while sum(map(len, arms)) < GUESS_RUNS and time.monotonic() < deadline:
+    most = GUESS_RUNS if each is None else each * len(choices)
+    while sum(map(len, arms)) < most and time.monotonic() < deadline:
         for arm, choice in zip(arms, choices, strict=True):
             if time.monotonic() >= deadline:
                 break

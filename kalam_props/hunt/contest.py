@@ -26,7 +26,8 @@ BESIDE = 8
 """So often one with an outage, beside itself: the outage is most of what it costs."""
 
 PLACES = (0.0, 0.5, 0.75, 1.0)
-"""In a flush; fewer than where a shape is placed when it has won."""
+IN_A_WRITE = (0.4, 0.7, 0.9)
+"""In a flush, and in another lane's write; fewer than where a shape is placed when it has won."""
 
 TURNS = 3
 RUNS = 2
@@ -73,7 +74,7 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
 
 def _placed(shape: Program) -> list[Program]:
     """At places of the flushes that it meets; not where a server goes down: each run takes a second."""
-    return [shape] if goes_down(shape) else placed_together(shape, PLACES)
+    return [shape] if goes_down(shape) else placed_together(shape, PLACES, IN_A_WRITE)
 
 
 def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) -> _Arm | None:

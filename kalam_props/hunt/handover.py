@@ -8,6 +8,7 @@ is, with flushes that wait for all that it writes, and with its requests placed 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from attrs import evolve
 
@@ -26,6 +27,12 @@ WORTH_SHRINKING = 0.3
 RARE = 0.1
 """A rate that we promise to shrink."""
 
+EACH_PLACE = 8
+"""Runs at each place at which a program is placed anew."""
+
+OF_ONE_SIZE = 2
+"""Of the programs with as many operations, so many that failed most often: which is the last may be luck."""
+
 SEEN_TWICE = 5.0
 """Failures to be expected of so many runs that two of them will be seen, 24 times in 25."""
 
@@ -36,24 +43,31 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
     Where none does, the first that failed here at all: it is small, and nobody knows a better one.
     `deadline`: of all that is left to do; placing a program anew may take a third of that.
     """
-    tried, failed = None, None
-    for best in chain:
-        if tried == best.program.operations:
-            continue
-        tried = best.program.operations
-        for program in _for_slower_clients(best.program):
+    failed = None
+    for _, of_one_size in groupby(chain, key=lambda best: best.program.operations):
+        steadiest = sorted(of_one_size, key=lambda one: one.rate.interval[0], reverse=True)[:OF_ONE_SIZE]
+        tries = [(best, program) for best in steadiest for program in _for_slower_clients(best.program)]
+        for best, program in tries:
             trials, expected = _runs_of(bench, program, best)
             rate = Rate(count(trials, best.sighting), len(trials))
             if rate.seen > 1 and rate.likely >= expected / 2:
                 return best_of(trials, best.sighting), rate
             if rate.seen and failed is None:
                 failed = best_of(trials, best.sighting), rate
-            if tried <= SHORT:
-                placed = probe(bench, program, best.sighting, share_until(deadline))
-                if placed:
-                    again = best_of(placed, best.sighting)
-                    return again, again.rate
+        placed = _placed_anew(bench, steadiest[0], deadline)
+        if placed is not None:
+            return placed, placed.rate
     return failed
+
+
+def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
+    """A small program with its requests at other places, where one is seen to fail."""
+    if best.program.operations <= SHORT:
+        for program in _for_slower_clients(best.program):
+            trials = probe(bench, program, best.sighting, share_until(deadline), each=EACH_PLACE)
+            if trials:
+                return best_of(trials, best.sighting)
+    return None
 
 
 def _runs_of(bench: Bench, program: Program, best: Best) -> tuple[list[Trial], float]:

@@ -2,7 +2,7 @@
 
 A release point is no operation: a program with one is no larger, and one that fails five times as often
 is worth more to whoever runs it, and cheaper to shrink. Places are compared by successive halving (Karnin,
-Koren and Somekh 2013): each is run a few times, the best third of them twice as often, until two are left.
+Koren and Somekh 2013): each is run a few times, the best third of them twice as often, until three are left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from attrs import evolve
 
 from kalam_props.execution.arming import are_requests, segments
 from kalam_props.execution.releases import write_beside
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.operations import WRITES, Flush, Insert
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
@@ -29,14 +29,15 @@ from kalam_props.hunt.structure import (
     with_release,
 )
 from kalam_props.programs.codec import digest
-from kalam_props.programs.model import Program, Release, Round
+from kalam_props.programs.model import Program, Release, Round, Step
 from kalam_props.programs.tables import misplaced
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
-IN_A_WRITE = (0.4, 0.7, 0.9, 1.4)
-"""Places in another lane's write that are tried in a race that causes no flush, beside that at its answer."""
+IN_A_WRITE = (0.35, 0.5, 0.65, 0.8, 0.95, 1.1)
+"""Places in another lane's write that are tried in a race that causes no flush, beside that at its answer: a
+write takes two milliseconds, and what is open in it as little as a sixth of that."""
 
 OFFSETS_US = (300, 1_000, 2_000, 3_500)
 """Delays that are tried where no other lane writes."""
@@ -45,7 +46,10 @@ FIRST_RUNS = 4
 """Runs of each place at first; the best are run twice as often again, and so on."""
 
 KEPT = 3
-"""One place in so many is kept each time, as long as there are more than two."""
+"""One place in so many is kept each time, beside the program as it is."""
+
+FINALISTS = 3
+"""So many are run a last time, and compared by all their runs."""
 
 ONE_BY_ONE = 2
 """Of so many steps in a flush at the most each is also placed alone."""
@@ -58,7 +62,8 @@ def placements(program: Program) -> list[Program]:
     """The program with its release points changed, plainest first; the program as it is, last.
 
     No release points at all; what can meet a flush at places of that flush, together and each alone; in a
-    race without a flush, each lane's first step at another lane's write or its answer, or a little later.
+    race without a flush, each lane's first step at another lane's write or its answer, or a little later;
+    what follows a write in its lane, at its answer.
     """
     plain = _without_release_points(program)
     raced = _beside_its_flush(plain)
@@ -70,7 +75,7 @@ def placements(program: Program) -> list[Program]:
             for place in meeting
             for fraction in FRACTIONS
         ]
-    found += _later(plain)
+    found += [*_later(plain, IN_A_WRITE), _at_its_answer(plain)]
     released = [place for place in places(program) if step_at(program, place).release is not None]
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
@@ -78,13 +83,17 @@ def placements(program: Program) -> list[Program]:
     return [*(other for key, other in _whole(found).items() if key != own), program]
 
 
-def placed_together(program: Program, fractions: Sequence[float] = FRACTIONS) -> list[Program]:
+def placed_together(
+    program: Program, fractions: Sequence[float] = FRACTIONS, in_a_write: Sequence[float] = IN_A_WRITE
+) -> list[Program]:
     """The program as it is, without release points, and with all that can meet a flush at places of it.
 
-    In a race without a flush, with each lane's first step at another lane's write or its answer, or later.
+    In a race without a flush, with each lane's first step at another lane's write or its answer, or later;
+    and with what follows a write in its lane at its answer.
     """
     plain = _without_release_points(program)
-    found = (program, plain, *_in_flushes(_beside_its_flush(plain), fractions), *_later(plain))
+    in_flushes = _in_flushes(_beside_its_flush(plain), fractions)
+    found = (program, plain, *in_flushes, *_later(plain, in_a_write), _at_its_answer(plain))
     return list(_whole(found).values())
 
 
@@ -102,7 +111,7 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
     if len(choices) < 2:
         return []
     arms: list[list[Trial]] = [[] for _ in choices]
-    left = list(range(len(choices)))
+    left, own = list(range(len(choices))), len(choices) - 1
     runs = FIRST_RUNS
     while True:
         for at in left:
@@ -111,11 +120,11 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
             arms[at] += bench.until(choices[at], runs, lambda _: False)
             if at == 0 and count(arms[0], wanted) == len(arms[0]):
                 return arms[0]  # the plainest fails always: there is nothing better
-        if len(left) <= 2:
+        if len(left) <= FINALISTS:
             break
-        left = sorted(
-            sorted(left, key=lambda at: -_rate(arms[at], wanted))[: max(2, (len(left) + 2) // KEPT)]
-        )
+        best_first = sorted(left, key=lambda at: -_rate(arms[at], wanted))
+        # The program as it is stays: that it fails is known, and of the others that one was lucky.
+        left = sorted({*best_first[: max(FINALISTS - 1, (len(left) + 2) // KEPT)], own})
         runs *= 2
     best = max(_rate(arms[at], wanted) for at in left)
     if not best:
@@ -152,6 +161,30 @@ def _beside_its_flush(program: Program) -> Program:
     return program.with_rounds(tuple(rounds))
 
 
+def _at_its_answer(program: Program) -> Program:
+    """The last step of a lane, where it follows a write, in a lane of its own that is released by its answer.
+
+    As `_beside_its_flush`: its client runs by then. What comes before the two is done before, which it can
+    be in a lane that is alone. Of several such lanes the first: two of them would follow one answer.
+    """
+    for at, round_ in enumerate(program.rounds):
+        for session, lane in round_.lanes.items():
+            if len(lane) < 2 or (len(lane) > 2 and round_.concurrent) or not _follows_write(*lane[-2:]):
+                continue
+            before = [Round({session: lane[:-2]})] if lane[:-2] else []
+            other = free_session(session, {*program.sessions, *round_.lanes})
+            released = evolve(lane[-1], release=Release("answer"))
+            apart = Round({**round_.lanes, session: lane[-2:-1], other: (released,)})
+            return program.with_rounds((*program.rounds[:at], *before, apart, *program.rounds[at + 1 :]))
+    return program
+
+
+def _follows_write(write: Step, step: Step) -> bool:
+    """Whether it is a request about the table that the step before writes, and no flush of it."""
+    same = getattr(write.op, "table", None) == getattr(step.op, "table", None)
+    return isinstance(write.op, WRITES) and same and are_requests((step,)) and not isinstance(step.op, Flush)
+
+
 def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]:
     """All that can meet a flush at one place of it, for each place."""
     meeting = _all_meeting(raced)
@@ -160,13 +193,13 @@ def _in_flushes(raced: Program, fractions: Sequence[float]) -> Iterator[Program]
             yield with_release(raced, meeting, Release("flush", fraction=fraction))
 
 
-def _later(plain: Program) -> list[Program]:
+def _later(plain: Program, fractions: Sequence[float]) -> list[Program]:
     """In races without a flush, each lane's first step at another lane's write or its answer, or later."""
     return [
         with_release(plain, [place], release)
         for place in _heads(plain)
         for release in (
-            [*(Release("write", fraction=fraction) for fraction in IN_A_WRITE), Release("answer")]
+            [*(Release("write", fraction=fraction) for fraction in fractions), Release("answer")]
             if _beside_a_write(plain, place)
             else [Release(us=us) for us in OFFSETS_US]
         )

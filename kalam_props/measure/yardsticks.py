@@ -8,6 +8,7 @@ writes them down as they come; what programs call their users, keys and values m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations_with_replacement
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -94,6 +95,7 @@ def _insert(*keys: int) -> Insert:
 
 _FLUSH, _FLUSHED = Flush("t"), AwaitFlush("t")
 _SCAN, _COUNT, _GET = Select("t"), Count("t"), Get("t", 1)
+_READS: tuple[Operation, ...] = (_SCAN, _COUNT, _GET)
 _INCREMENT, _UPDATE, _DELETE = Increment("t", 1, "n"), Update("t", 1, {"v": "new"}), Delete("t", 1)
 
 _MISSING = frozenset(
@@ -165,7 +167,7 @@ _AGAIN = evolve(
 
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
-        _during_a_flush(_insert(2), _UPDATE, _INCREMENT, _DELETE),
+        _during_a_flush(_insert(2), _insert(1), _UPDATE, _INCREMENT, _DELETE),
         _MISSING,
         aimed=_into_flush(_insert(2)),
     ),
@@ -200,7 +202,7 @@ _IN_A_FLUSH: dict[str, Yardstick] = {
         frozenset({"corrupt-row", "stale-value", "lost-update"}),
     ),
     "hang-at-flush": Yardstick(
-        _during_a_flush(_insert(2), _UPDATE, _INCREMENT, _DELETE),
+        _during_a_flush(_insert(2), _insert(1), _UPDATE, _INCREMENT, _DELETE),
         frozenset({"hung"}),
         aimed=_into_flush(_insert(2)),
     ),
@@ -307,7 +309,12 @@ _BETWEEN_REQUESTS: dict[str, Yardstick] = {
         _FOREIGN,
     ),
     "error-under-load": Yardstick(
-        (_program(None, {_A: (_SCAN,), _B: (_SCAN,), _C: (_SCAN,)}),), frozenset({"server-error"})
+        # Any three will do: three reads are the plainest.
+        tuple(
+            _program(None, {_A: (one,), _B: (other,), _C: (third,)})
+            for one, other, third in combinations_with_replacement(_READS, 3)
+        ),
+        frozenset({"server-error"}),
     ),
 }
 
