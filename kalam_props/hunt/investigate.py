@@ -49,6 +49,9 @@ CLEAR_AFTER = 10
 """Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
 and the result has an operation too many."""
 
+IN_TURNS_S = 60.0
+"""Seconds in which it is seen whether a program fails with its lanes in turn."""
+
 OVERTIME_S = 5.0
 """Seconds beyond the budget in which that may be found out."""
 
@@ -235,7 +238,8 @@ def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:
 def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
     """Runs of the program with its lanes one after another, in both orders, until one fails.
 
-    As many as would show a failure that is as frequent as that of the program, with 95 % probability.
+    As many as would show a failure that is as frequent as that of the program, with 95 % probability; or as
+    there is time for.
     """
     sequential = [p for p in in_turns(finding.program) if p != finding.program and misplaced(p) is None]
     if not sequential or not rate.seen:
@@ -243,7 +247,8 @@ def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
     runs = runs_needed(rate.likely, 0.05)
     total = Rate()
     for program in sequential:
-        more = estimate(lab, program, finding.sighting, runs=runs, enough=1)
+        until = time.monotonic() + IN_TURNS_S / len(sequential)
+        more = estimate(lab, program, finding.sighting, runs=runs, enough=1, deadline=until)
         total += more
         if total.seen:
             break

@@ -349,8 +349,12 @@ _TOLD: dict[str, Yardstick] = {
     ),
     "notification-overtaken": Yardstick(
         tuple(
-            _program(None, {_A: (Subscribe("t"), _insert(1), then)})
+            _program(None, *rounds)
             for then in (_INCREMENT, _UPDATE, _DELETE, _insert(2))
+            for rounds in (
+                ({_A: (Subscribe("t"), _insert(1), then)},),
+                ({_A: (Subscribe("t"),)}, {_A: (_insert(1),), _B: (then,)}),
+            )
         ),
         frozenset({"reordered-notification"}),
     ),

@@ -9,6 +9,7 @@ from kalam_props.errors import StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.finding import Finding
 from kalam_props.hunt.measure import Rate
+from kalam_props.hunt.rates import runs_needed
 from kalam_props.programs import codec
 from kalam_props.report.lanes import lanes
 from kalam_props.report.programs import describe_program
@@ -55,7 +56,8 @@ def how_often(finding: Finding) -> tuple[str, ...]:
     elif turns is not None and turns.seen:
         lines.append(f"needs no concurrency: with its lanes in turn it failed in {turns}")
     elif turns is not None:
-        lines.append(f"needs concurrency: with its lanes in turn it failed in 0 of {turns.runs} runs")
+        few = ", too few to tell" if turns.runs < runs_needed(rate.likely, 0.05) else ""
+        lines.append(f"needs concurrency: with its lanes in turn it failed in 0 of {turns.runs} runs{few}")
     if finding.steadier is not None:
         program, steadier = finding.steadier
         lines.append(f"steadier: a program of {program.operations} operations failed in {steadier}")

@@ -8,6 +8,7 @@ from attrs import evolve
 from findings import HISTORY, finding
 
 from kalam_props.history.reader import read_history
+from kalam_props.hunt.measure import Rate
 from kalam_props.report.finding import finding_text, how_found, how_often
 from kalam_props.report.page import write_page
 from kalam_props.report.timeline import timeline
@@ -95,6 +96,14 @@ def test_the_terminal_has_the_same_order(tmp_path):
     ]
     places = [text.index(words) for words in wanted]
     assert places == sorted(places)
+
+
+def test_whether_it_needs_concurrency_is_not_claimed_from_too_few_runs(tmp_path):
+    """9 of 20: six runs in turn would show it with 95 %; time may have ended before."""
+    enough, few = (" ".join(how_often(evolve(finding(tmp_path), in_turns=Rate(0, n)))) for n in (6, 5))
+    assert "in 0 of 6 runs" in enough
+    assert "in 0 of 5 runs, too few to tell" in few
+    assert "too few" not in enough
 
 
 def test_a_failure_that_never_came_again_says_so(tmp_path):
