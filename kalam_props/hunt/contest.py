@@ -26,7 +26,7 @@ BESIDE = 8
 """So often one with an outage, beside itself: the outage is most of what it costs."""
 
 PLACES = (0.0, 0.5, 0.75, 1.0)
-IN_A_WRITE = (0.4, 0.7, 0.9)
+IN_A_WRITE = (0.3, 0.6, 0.9)
 """In a flush, and in another lane's write; fewer than where a shape is placed when it has won."""
 
 TURNS = 3

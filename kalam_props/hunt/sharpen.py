@@ -35,7 +35,7 @@ from kalam_props.programs.tables import misplaced
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
-IN_A_WRITE = (0.35, 0.5, 0.65, 0.8, 0.95, 1.1)
+IN_A_WRITE = (0.15, 0.3, 0.45, 0.6, 0.75, 0.95)
 """Places in another lane's write that are tried in a race that causes no flush, beside that at its answer: a
 write takes two milliseconds, and what is open in it as little as a sixth of that."""
 
