@@ -142,10 +142,11 @@ def _without_release_points(program: Program) -> Program:
 
 
 def _beside_its_flush(program: Program) -> Program:
-    """What follows the cause of a flush in its lane, in a lane of its own.
+    """What follows the cause of a flush in its lane, in a lane of its own; what precedes a command, before.
 
     There its client runs already when the flush does. In the lane of the cause it would start after the
-    answer to that, which on a busy machine takes longer than a flush.
+    answer to that, which on a busy machine takes longer than a flush. So does the client of a command that
+    follows something, and what is aimed at its flush would be there before.
     """
     rounds = []
     for at, round_ in enumerate(program.rounds):
@@ -153,10 +154,14 @@ def _beside_its_flush(program: Program) -> Program:
         requests = list(_requests(program, at))
         causes = {place[1]: place[2] for place in reversed(requests) if _causes_flush(program, place)}
         for session, cause in causes.items():
-            lane = lanes[session]
+            lane, first = lanes[session], 0
+            if isinstance(operation_at(program, (at, session, cause)), Flush) and cause:
+                rounds.append(Round({session: lane[:cause]}))
+                first = cause
+            lanes[session] = lane[first:]
             if (at, session, cause + 1) in requests:
                 other = free_session(session, {*program.sessions, *lanes})
-                lanes[session], lanes[other] = lane[: cause + 1], lane[cause + 1 :]
+                lanes[session], lanes[other] = lane[first : cause + 1], lane[cause + 1 :]
         rounds.append(Round(lanes))
     return program.with_rounds(tuple(rounds))
 

@@ -112,6 +112,19 @@ def test_what_waits_for_the_flush_is_not_placed_inside_of_it():
     assert placements(own) == [own]
 
 
+@pytest.mark.parametrize(
+    "lanes",
+    [
+        {"u0/1": (insert(1), Step(Flush("t")), Step(Select("t")))},
+        {"u0/1": (insert(1), Step(Flush("t"))), "u0/2": (Step(Select("t")),)},
+    ],
+)
+def test_a_command_that_is_to_be_met_begins_its_lane(lanes):
+    """Behind an insert its client starts when what is aimed at the flush has left: nothing meets it then."""
+    placed = {"u0/1": (Step(Flush("t")),), "u0/2": (Step(Select("t"), Release("flush", fraction=0.7)),)}
+    assert program({"u0/1": (insert(1),)}, placed) in placements(program(lanes))
+
+
 def test_what_follows_a_write_is_tried_at_its_answer():
     """In a lane of its own, whose client runs by then; what comes before the two is done before."""
     scan, update = Step(Select("t")), Step(Update("t", 1, {"v": "new"}))
