@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-for name, examples in {"ci": 25, "dev": 50, "hunt": 1000}.items():
+for name, examples in {"ci": 20, "dev": 50, "hunt": 1000}.items():
     settings.register_profile(
         name, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )

@@ -191,7 +191,7 @@ def armed(lanes):
     ]
 
 
-@settings(max_examples=3000)
+@settings(max_examples=1000)
 @given(LANES)
 def test_whatever_is_drawn_can_be_released(lanes):
     """No combination of anchors, tables and lanes makes requests wait for each other."""

@@ -62,7 +62,7 @@ def failing(drawn, model, number):
 
 
 @pytest.mark.parametrize(
-    ("rate", "runs"), [(1.0, 200), (0.3, 900), (0.1, 2200)], ids=["always", "1 in 3", "1 in 10"]
+    ("rate", "runs"), [(1.0, 200), (0.3, 900), (0.1, 2600)], ids=["always", "1 in 3", "1 in 10"]
 )
 @pytest.mark.parametrize(
     ("bug", "name", "minimum"), [(lost_on_flush, "lost-row", 3), (gone_between, "stale-read", 3)]
