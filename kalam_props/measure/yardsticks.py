@@ -167,7 +167,7 @@ _AGAIN = evolve(
 
 _IN_A_FLUSH: dict[str, Yardstick] = {
     "lost-on-flush": Yardstick(
-        _during_a_flush(_insert(2), _insert(1), _UPDATE, _INCREMENT, _DELETE),
+        _during_a_flush(_insert(2), _UPDATE, _INCREMENT, _DELETE),
         _MISSING,
         aimed=_into_flush(_insert(2)),
     ),
