@@ -16,6 +16,7 @@ from kalam_props.history.events import (
     EVENT_NAMES,
     FORMAT,
     VERSION,
+    Anchor,
     Error,
     ErrorCode,
     Event,
@@ -37,7 +38,7 @@ from kalam_props.history.operations import Row
 
 ERROR_CODES: frozenset[str] = frozenset(get_args(ErrorCode))
 SERVER_EVENTS = ("started", "stopped", "killed", "healthy", "died")
-ANCHORS = ("round", "flush", "write", "answer", "previous", "check")
+ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 CHANGES = ("initial", "insert", "update", "delete")
 
 

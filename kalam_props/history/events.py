@@ -88,6 +88,9 @@ class Error:
     server_code: str | None = None
 
 
+Anchor: TypeAlias = Literal["round", "flush", "write", "answer", "previous", "check"]
+
+
 @frozen
 class Released:
     """What a symbolic release point came to: `us` microseconds after its anchor, as they were aimed at.
@@ -98,7 +101,7 @@ class Released:
     (or, if negative, before) the server was expected to look for tables to flush.
     """
 
-    anchor: Literal["round", "flush", "write", "answer", "previous", "check"]
+    anchor: Anchor
     us: int
 
 

@@ -141,11 +141,11 @@ def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
 
     A run that hangs waits for most of its time: here for no longer than is needed to tell.
     """
-    hangs = wanted.name == "hung"
-    limits = hanging(lab.limits, lab.workspace.target) if hangs else lab.limits
-    driver = lab.workspace.target.driver
-    own = lab.with_driver(driver, limits) if hangs else lab
-    return own, None if driver.name == "http" else lab.with_driver(HttpDriver(), limits)
+    own, limits, target = lab, lab.limits, lab.workspace.target
+    if wanted.name == "hung":
+        limits = hanging(limits, target)
+        own = lab.with_driver(target.driver, limits)
+    return own, None if target.driver.name == "http" else lab.with_driver(HttpDriver(), limits)
 
 
 def hanging(limits: Limits, target: Target) -> Limits:
@@ -248,8 +248,7 @@ def _rate_in_turns(lab: Lab, finding: Finding, rate: Rate) -> Rate | None:
     total = Rate()
     for program in sequential:
         until = time.monotonic() + IN_TURNS_S / len(sequential)
-        more = estimate(lab, program, finding.sighting, runs=runs, enough=1, deadline=until)
-        total += more
+        total += estimate(lab, program, finding.sighting, runs=runs, enough=1, deadline=until)
         if total.seen:
             break
     return total

@@ -154,14 +154,14 @@ def _beside_its_flush(program: Program) -> Program:
         requests = list(_requests(program, at))
         causes = {place[1]: place[2] for place in reversed(requests) if _causes_flush(program, place)}
         for session, cause in causes.items():
-            lane, first = lanes[session], 0
-            if isinstance(operation_at(program, (at, session, cause)), Flush) and cause:
-                rounds.append(Round({session: lane[:cause]}))
-                first = cause
-            lanes[session] = lane[first:]
-            if (at, session, cause + 1) in requests:
-                other = free_session(session, {*program.sessions, *lanes})
-                lanes[session], lanes[other] = lane[first : cause + 1], lane[cause + 1 :]
+            lane = lanes[session]
+            first = cause if isinstance(operation_at(program, (at, session, cause)), Flush) else 0
+            end = cause + 1 if (at, session, cause + 1) in requests else len(lane)
+            lanes[session] = lane[first:end]
+            if lane[:first]:
+                rounds.append(Round({session: lane[:first]}))
+            if lane[end:]:
+                lanes[free_session(session, {*program.sessions, *lanes})] = lane[end:]
         rounds.append(Round(lanes))
     return program.with_rounds(tuple(rounds))
 

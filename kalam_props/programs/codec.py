@@ -164,10 +164,11 @@ def _check_release(release: Release | None) -> None:
     """One that is told by both, or by what it does not have, would be run as something else."""
     if release is None:
         return
-    at_fraction = release.anchor in ("flush", "write")
-    if release.us if at_fraction else release.fraction is not None:
-        has, lacks = ("a fraction", "us") if at_fraction else ("us", "fraction")
-        raise ValueError(f"a release at its {release.anchor} has {has} and no {lacks}")
+    if release.anchor in ("flush", "write"):
+        if release.us:
+            raise ValueError(f"a release at its {release.anchor} has a fraction and no us")
+    elif release.fraction is not None:
+        raise ValueError(f"a release at its {release.anchor} has us and no fraction")
 
 
 def _check_operation(op: Operation, tables: dict[str, TableDef]) -> None:
