@@ -140,18 +140,19 @@ def _around_command(
     placed: list[Placed], previous: Sequence[int | None], cause: int, aimed: Mapping[int, int]
 ) -> None:
     """Place requests that are aimed so many microseconds after a flush command; it waits for earlier ones."""
+    # Not where others that were placed meanwhile made the command wait for it.
+    before = _waited_for(cause, placed, previous)
+    meeting = {place: us for place, us in aimed.items() if place not in before}
     command = placed[cause]
-    late = max(0, -min(aimed.values()) - command.us)
+    late = max(0, -min(meeting.values(), default=0) - command.us)
     if late:
         told = Released(
             command.release.anchor if command.release else _anchor(command.after), command.us + late
         )
         placed[cause] = command = evolve(command, us=command.us + late, release=told)
-    for place, us in aimed.items():
-        # Not where others that were placed meanwhile made the command wait for it.
-        if place not in _waited_for(cause, placed, previous):
-            # From the moment at which the command itself leaves, whatever that waits for.
-            placed[place] = Placed(command.after, command.us + us, Released("flush", command.us + us))
+    for place, us in meeting.items():
+        # From the moment at which the command itself leaves, whatever that waits for.
+        placed[place] = Placed(command.after, command.us + us, Released("flush", command.us + us))
 
 
 def _alone(release: Release | None, previous: int | None) -> Placed:

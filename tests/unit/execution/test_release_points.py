@@ -210,10 +210,18 @@ def test_flushes_of_two_tables_do_not_wait_for_each_other():
 
 
 def test_a_command_waits_for_nothing_that_is_aimed_at_it():
-    """What it follows in its lane looks into the flush that the other lane makes due afterwards."""
+    """What it follows in its lane looks into the flush that the other lane makes due afterwards.
+
+    Nor does it leave later for that, whichever lane comes first.
+    """
     lanes = [
         [Step(Select("s"), AT_HALF), flush()],
         [select(AT_HALF), Step(Insert("s", ((1,), (2,))))],
     ]
-    found = resolve(lanes, AIM, {"t": Hot(1, None), "s": Hot(0, 2)})
+    hot = {"t": Hot(1, None), "s": Hot(0, 2)}
+    found = resolve(lanes, AIM, hot)
     assert [place.after for place in found] == [(3,), (0,), (), (2,)]
+    sooner = evolve(AIM, leads=Leads(10_000, 0))
+    found = resolve(lanes[::-1], sooner, hot)
+    assert [place.after for place in found] == [(), (0,), (1,), (2,)]
+    assert found[3].us == 0
