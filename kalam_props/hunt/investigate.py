@@ -52,8 +52,8 @@ and the result has an operation too many."""
 IN_TURNS_S = 60.0
 """Seconds in which it is seen whether a program fails with its lanes in turn."""
 
-OVERTIME_S = 5.0
-"""Seconds beyond the budget in which that may be found out."""
+CHOOSING_SHARE = 0.05
+"""Of the seconds for shrinking, the last ones, in which that may be found out."""
 
 HELD_S = 1.0
 """Seconds in which a client starts and its request is held, apart from waiting for a look at the tables."""
@@ -118,12 +118,14 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
-    deadline, fast_until = began + care.shrink_s, began + FAST_SHARE * care.shrink_s
+    choosing_s = CHOOSING_SHARE * care.shrink_s
+    deadline = began + care.shrink_s - choosing_s
+    fast_until = began + FAST_SHARE * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None
     if fast is not None:
         guess, rate = begin(fast, found, fast_until)
-        small, result = _shrink_on(fast, finding, guess, rate, fast_until, keep)
+        small, result = _shrink_on(fast, finding, guess, rate, fast_until, choosing_s, keep)
         start = failing_here(lab, (result.best, *result.larger), deadline) if rate.seen else None
         if start is not None and start[0].program == small.program:
             took = evolve(small.shrinking, seconds=time.monotonic() - began)
@@ -132,7 +134,7 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
         start = begin(lab, found, deadline)
         if start[0] is found:
             finding = evolve(finding, discovery=start[1])
-    small, _ = _shrink_on(lab, finding, *start, deadline, keep)
+    small, _ = _shrink_on(lab, finding, *start, deadline, choosing_s, keep)
     return evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began), stage="shrunk")
 
 
@@ -155,7 +157,7 @@ def hanging(limits: Limits, target: Target) -> Limits:
 
 
 def _shrink_on(
-    lab: Lab, finding: Finding, found: Best, rate: Rate, deadline: float, keep: Keep
+    lab: Lab, finding: Finding, found: Best, rate: Rate, deadline: float, choosing_s: float, keep: Keep
 ) -> tuple[Finding, Shrunk]:
     discovered = finding.names[-1]
     already_renamed = found.sighting.label != discovered.sighting.label
@@ -179,7 +181,7 @@ def _shrink_on(
     larger = None
     if result.hardly_larger:
         rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
-        other = reproduced_instead(lab, result, rate, deadline + OVERTIME_S)
+        other = reproduced_instead(lab, result, rate, deadline + choosing_s)
         if other is None:
             larger = result.steadier(rate)
         else:
