@@ -21,7 +21,9 @@ from kalam_props.programs.model import Program, user_of
 
 
 def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
-    """The witness alone; with the flushes before its end; then all that came before its end.
+    """The witness alone; with the flushes before its end; with what it ran beside; all before its end.
+
+    What it ran beside comes with what made both possible (see `core`).
 
     Where the server went down, the same without that first, but for all of it: such a cut costs a fraction.
 
@@ -40,7 +42,8 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
 
     ends, made, flushes = of(Kill, Restart), of(Recreate), of(Flush, AwaitFlush)
     racing = {place for place in before if place[0] in {at for at, _, _ in witness}}
-    cuts = (witness, witness | flushes, witness | flushes | racing)
+    needed = before.intersection(core(program, history, anomaly))
+    cuts = (witness, witness | flushes, needed | flushes | racing)
     if ends:
         yield from (keep(program, (kept | made) - ends) for kept in cuts)
     yield from (keep(program, kept | made | ends) for kept in (*cuts, before))

@@ -20,6 +20,7 @@ from kalam_props.history.operations import (
     Get,
     Insert,
     Kill,
+    Operation,
     Recreate,
     Restart,
     Select,
@@ -59,8 +60,36 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for shape in _arranged(program, handful)
         if misplaced(shape) is None
     ]
+    known += _beside_rivals(program, core, key)
     known.sort(key=lambda shape: size(shape)[:2])
     return list({digest(shape): shape for shape in known}.values())
+
+
+def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
+    """Its writes, the last one beside another write of the same row that it ran beside, one of each kind.
+
+    A witness names what a race undid, and not by what: of a deleted row that is back, the delete and a read.
+    """
+    nobodys = (*_READS, Kill, Restart)
+    writes = [place for place in core if not isinstance(operation_at(program, place), nobodys)]
+    if key is None or not 0 < len(writes) < MOST_STEPS:
+        return
+    at, session, _ = writes[-1]
+    table = getattr(operation_at(program, writes[-1]), "table", None)
+
+    def is_rival(place: Place, op: Operation) -> bool:
+        beside = place[0] == at and place[1] != session and user_of(place[1]) == user_of(session)
+        same_row = getattr(op, "table", None) == table and key in keys_of(program, op)
+        return beside and same_row and not isinstance(op, _READS) and place not in writes
+
+    placed = [(place, operation_at(program, place)) for place in places(program)]
+    rivals = {type(op): place for place, op in reversed(placed) if is_rival(place, op)}
+    for rival in rivals.values():
+        line = _with_rows(program, _line(program, (*writes, rival)), 1, key)
+        unflushed = _with_policies(program, set(program.tables), None)
+        shape = unflushed.with_rounds((*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:])))
+        if misplaced(shape) is None:
+            yield shape
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -109,8 +138,9 @@ def _one_end_each(line: _Line) -> Iterator[_Line]:
 def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
     """The line; if it writes one row only, also after an insert of another user, or, once, of another key.
 
-    A flush that the one row is not in needs something else to do; and a row that another user's read shows
-    is seen by that user only if something is there to read.
+    A flush that the one row is not in needs something else to do; a row that another user's read shows is
+    seen by that user only if something is there to read; and keys that should not meet are the same key,
+    where another user inserts it.
     """
     yield line
     session, first = line[0]
@@ -120,17 +150,20 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
-    seen = set()
+    others: dict[bool, list[tuple[Session, Step, bool]]] = {True: [], False: []}
     for place in places(program):
         op, user = operation_at(program, place), user_of(place[1])
         own = user == user_of(session)
-        if own and changes:
-            continue  # what changed the row is something else to do
-        if isinstance(op, Insert) and op.table == first.op.table and own not in seen:
-            rows = tuple(row for row in op.rows if not own or row[at] not in taken)[:1]
-            if rows:
-                seen.add(own)
-                yield ((f"{user}/1", Step(evolve(op, rows=rows, statements=None))), *line)
+        if isinstance(op, Insert) and op.table == first.op.table:
+            rows = [row for row in op.rows if not own or row[at] not in taken]
+            for row in sorted(rows, key=lambda row: row[at] not in taken)[:1]:
+                step = Step(evolve(op, rows=(row,), statements=None))
+                others[own].append((f"{user}/1", step, row[at] in taken))
+    if changes:
+        others[True].clear()  # what changed the row is something else to do
+    for inserts in others.values():
+        for other, step, _ in sorted(inserts, key=lambda found: not found[2])[:1]:
+            yield ((other, step), *line)
 
 
 def _arranged(program: Program, line: _Line) -> Iterator[Program]:

@@ -195,11 +195,52 @@ def test_what_brings_the_server_down_may_have_no_part_in_it(tmp_path):
     assert cuts[-1] == [type(operation_at(whole, place)) for place in places(whole)]
 
 
+def test_what_is_back_after_its_delete_is_tried_beside_what_was_written_meanwhile(tmp_path):
+    """The witness names the delete and a scan; what brought the row back ran beside the delete."""
+    whole = program(
+        {"1/1": (insert(2),), "1/2": (insert(1),)},
+        {
+            "1/1": (DELETE,),
+            "1/2": (INCREMENT, UPDATE),
+            "1/3": (Increment("t", 1, "n"), Update("t", 2, {"v": "newer"}), GET),
+            "0/1": (insert(2),),
+        },
+        {"1/1": (SCAN,)},
+    )
+    deleted = next(n for n, place in enumerate(places(whole)) if operation_at(whole, place) == DELETE)
+    races = [
+        [[step.op for step in lane] for lane in shape.rounds[-1].lanes.values()]
+        for shape in shapes(whole, core_of(whole, tmp_path, deleted), 2)
+        if len(shape.rounds[-1].lanes) > 1 and shape.operations == 3
+    ]
+    assert [[DELETE], [INCREMENT]] in races
+    assert [[DELETE], [UPDATE]] in races
+    assert not any(other in race for race in races for other in ([GET], [Increment("t", 1, "n")]))
+
+
+def test_a_cut_to_what_the_witness_ran_beside_has_the_row_that_they_write(tmp_path):
+    """Without its insert there is nothing to race for."""
+    whole = program({"1/1": (insert(1), insert(2))}, {"1/1": (DELETE,), "1/2": (INCREMENT,)}, {"1/1": (GET,)})
+    history = read_history(write_history(whole, tmp_path / "history.jsonl"))
+    cuts = cut_to_witness(whole, history, sighting("lost-row", (5,)).anomaly)
+    assert [insert(2), DELETE, INCREMENT] in [operations(cut, places(cut)) for cut in cuts]
+
+
 def test_a_deleted_row_is_tried_after_that_of_another_user(tmp_path):
     """A flush that mixes up users brings back what one of them deleted, from the other's row."""
     whole = program({"1/1": (insert(2),)}, {"0/1": (insert(2), DELETE, FLUSH)})
     kept = [operations(shape, places(shape)) for shape in shapes(whole, core_of(whole, tmp_path, 2), 2)]
     assert [insert(2), insert(2), DELETE, FLUSH] in kept
+
+
+def test_of_other_users_inserts_the_one_of_the_same_key_is_tried(tmp_path):
+    """Keys that meet though they should not are the same key; not the first that another user inserts."""
+    whole = program({"1/1": (insert(4),), "2/1": (insert(5, 2),), "0/1": (insert(2, 3),)})
+    last = len(places(whole)) - 1
+    assert operation_at(whole, places(whole)[last]) == insert(2, 3)
+    kept = [operations(shape, places(shape)) for shape in shapes(whole, core_of(whole, tmp_path, last), 2)]
+    assert [insert(2), insert(2)] in kept
+    assert [insert(4), insert(2)] not in kept
 
 
 def test_flushes_are_asked_for_only_as_the_program_asks(tmp_path):
