@@ -49,11 +49,11 @@ CLEAR_AFTER = 10
 """Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
 and the result has an operation too many."""
 
+CHOOSING_SHARE = 0.05
+"""Of the seconds for shrinking, the last ones, in which it is chosen between those two."""
+
 IN_TURNS_S = 60.0
 """Seconds in which it is seen whether a program fails with its lanes in turn."""
-
-CHOOSING_SHARE = 0.05
-"""Of the seconds for shrinking, the last ones, in which that may be found out."""
 
 HELD_S = 1.0
 """Seconds in which a client starts and its request is held, apart from waiting for a look at the tables."""

@@ -34,6 +34,7 @@ MOST_STEPS = 4
 """A core of more steps is no handful; its last write and what shows it is."""
 
 _READS = (Select, Count, Get)
+_NO_WRITES = (*_READS, Kill, Restart)
 
 _FEW_WRITES = 2
 
@@ -58,11 +59,10 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for rows in ((1, 2) if _has_a_batch(some) else (1,))
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
-        if misplaced(shape) is None
     ]
-    known += _beside_rivals(program, core, key)
-    known.sort(key=lambda shape: size(shape)[:2])
-    return list({digest(shape): shape for shape in known}.values())
+    possible = [s for s in (*known, *_beside_rivals(program, core, key)) if misplaced(s) is None]
+    possible.sort(key=lambda shape: size(shape)[:2])
+    return list({digest(shape): shape for shape in possible}.values())
 
 
 def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
@@ -70,8 +70,7 @@ def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iter
 
     A witness names what a race undid, and not by what: of a deleted row that is back, the delete and a read.
     """
-    nobodys = (*_READS, Kill, Restart)
-    writes = [place for place in core if not isinstance(operation_at(program, place), nobodys)]
+    writes = [place for place in core if not isinstance(operation_at(program, place), _NO_WRITES)]
     if key is None or not 0 < len(writes) < MOST_STEPS:
         return
     at, session, _ = writes[-1]
@@ -84,12 +83,10 @@ def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iter
 
     placed = [(place, operation_at(program, place)) for place in places(program)]
     rivals = {type(op): place for place, op in reversed(placed) if is_rival(place, op)}
+    unflushed = _with_policies(program, set(program.tables), None)
     for rival in rivals.values():
         line = _with_rows(program, _line(program, (*writes, rival)), 1, key)
-        unflushed = _with_policies(program, set(program.tables), None)
-        shape = unflushed.with_rounds((*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:])))
-        if misplaced(shape) is None:
-            yield shape
+        yield unflushed.with_rounds(_last_two_at_once(line))
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -150,20 +147,20 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
         return
     at = program.tables[first.op.table].key_index
     taken = {row[at] for row in first.op.rows}
-    others: dict[bool, list[tuple[Session, Step, bool]]] = {True: [], False: []}
-    for place in places(program):
-        op, user = operation_at(program, place), user_of(place[1])
-        own = user == user_of(session)
-        if isinstance(op, Insert) and op.table == first.op.table:
-            rows = [row for row in op.rows if not own or row[at] not in taken]
-            for row in sorted(rows, key=lambda row: row[at] not in taken)[:1]:
-                step = Step(evolve(op, rows=(row,), statements=None))
-                others[own].append((f"{user}/1", step, row[at] in taken))
-    if changes:
-        others[True].clear()  # what changed the row is something else to do
-    for inserts in others.values():
-        for other, step, _ in sorted(inserts, key=lambda found: not found[2])[:1]:
-            yield ((other, step), *line)
+    owner = user_of(session)
+    inserted = [
+        (user_of(place[1]), op, row)
+        for place in places(program)
+        if isinstance(op := operation_at(program, place), Insert) and op.table == first.op.table
+        for row in op.rows
+    ]
+    # What changed the row is something else to do.
+    own = [] if changes else [one for one in inserted if one[0] == owner and one[2][at] not in taken]
+    others = [one for one in inserted if one[0] != owner]
+    for choice in (own, others):
+        if choice:
+            user, op, row = min(choice, key=lambda one: one[2][at] not in taken)
+            yield ((f"{user}/1", Step(evolve(op, rows=(row,), statements=None))), *line)
 
 
 def _arranged(program: Program, line: _Line) -> Iterator[Program]:
@@ -196,7 +193,7 @@ def _without_a_command(line: _Line) -> Iterator[_Rounds]:
     if len(line) > 1 and len({session for session, _ in line[:-1]}) == 1:
         yield (_race(line[:-1], line[-1:]),)
     if len(line) > 2:
-        yield (*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:]))
+        yield _last_two_at_once(line)
 
 
 def _goes_down(line: _Line) -> bool:
@@ -244,6 +241,10 @@ def _in_turn(line: _Line) -> _Rounds:
     return tuple(rounds)
 
 
+def _last_two_at_once(line: _Line) -> _Rounds:
+    return (*_in_turn(line[:-2]), _race(line[-2:-1], line[-1:]))
+
+
 def _not_aimed_at(step: Step, *anchors: str) -> Step:
     """Without such a release point: nothing of the kind is there to meet."""
     return evolve(step, release=None) if step.anchor in anchors else step
@@ -283,7 +284,7 @@ def _with_rows(program: Program, line: _Line, most: int, key: object) -> _Line:
 
 def _has_a_batch(line: _Line) -> bool:
     """Whether one of few writes has several rows, which may be what matters."""
-    writes = [placed for placed in line if not isinstance(placed[1].op, (*_READS, Kill, Restart))]
+    writes = [placed for placed in line if not isinstance(placed[1].op, _NO_WRITES)]
     return len(writes) <= _FEW_WRITES and any(_rows(placed) > 1 for placed in writes)
 
 
