@@ -16,7 +16,7 @@ import time
 import urllib.parse
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,10 +150,18 @@ class ColdStore:
                     self._replaced[partition] = (now, self._published.get(partition))
             self._published = {**self._published, **changed}
 
-    def replaced(self, partition: Partition) -> tuple[float, Manifest | None]:
-        """When a manifest was last published, by `time.perf_counter`, and which it replaced.
+    def hot_rows_gone(self, partitions: Iterable[Partition]) -> None:
+        """Say that the hot rows of what was published last are gone: see `replaced`."""
+        now = time.perf_counter()
+        for partition in partitions:
+            if partition in self._replaced:
+                self._replaced[partition] = (now, self._replaced[partition][1])
 
-        Known only while one of the faults is on that need it; else long ago.
+    def replaced(self, partition: Partition) -> tuple[float, Manifest | None]:
+        """Since when cold rows were flushed last, by `time.perf_counter`, and which manifest they replaced.
+
+        Since their publication, or since their hot rows were gone as soon as they are. Known only while one
+        of the faults is on that need it; else long ago.
         """
         return self._replaced.get(partition, (float("-inf"), None))
 

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from kalam_props.reference.faults import Difficulty, Fault, ParameterKind
 
 _RATES: tuple[str, str, str] = ("0.4", "0.1", "0.01")
-_FLUSH_WINDOWS: tuple[str, str, str] = ("6ms", "2ms", "300us")
+_FLUSH_WINDOWS: tuple[str, str, str] = ("6ms", "2ms", "400us")
+_WINDOWS_AFTER_IT: tuple[str, str, str] = ("6ms", "2ms", "800us")
+"""Shorter ones are over before a read that began after the flush looks."""
 
 
 def _fault(
@@ -73,7 +75,7 @@ def _in_a_flush() -> Iterator[Fault]:
         "lost-row",
         "A flush deletes the hot rows of each user it flushed by range, and with them those that arrived in "
         "a window before.",
-        ("8ms", "3500us", "2ms"),
+        ("8ms", "5ms", "2700us"),
         default="10ms",
         resembles="scylladb/scylladb#28071: memtables cleared with unflushed data in them",
     )
@@ -94,6 +96,7 @@ def _in_a_flush() -> Iterator[Fault]:
         "gone-between",
         "stale-read",
         "A flush deletes the hot rows before it publishes their cold file; in between they are nowhere.",
+        ("6ms", "2ms", "100us"),
         default="10ms",
         resembles="prometheus/prometheus#9079: head truncation made queries in flight miss samples",
     )
@@ -132,38 +135,40 @@ def _in_a_read() -> Iterator[Fault]:
         "stale-manifest",
         "stale-read",
         "Readers go on with the manifest from before a flush for a while after its hot rows are gone.",
+        _WINDOWS_AFTER_IT,
         resembles="prometheus/prometheus#9079: a querier kept its list of blocks across a head truncation",
     )
     yield _race(
         "hot-only-count",
         "wrong-count",
         "For a while after a flush COUNT(*) without WHERE counts hot rows only.",
+        _WINDOWS_AFTER_IT,
     )
     yield _race(
         "stale-count",
         "wrong-count",
         "COUNT(*) without WHERE answers from a statistic that is refreshed only a while after a write.",
-        ("40ms", "12ms", "3ms"),
+        ("40ms", "12ms", "4500us"),
         default="60ms",
     )
     yield _race(
         "stale-snapshot",
         "stale-read",
         "A scan uses a snapshot that was taken a while before, and misses what was committed since.",
-        ("9ms", "4ms", "2ms"),
+        ("9ms", "5ms", "2500us"),
         resembles="Jepsen: VoltDB 6.3, stale reads from a replica's snapshot",
     )
     yield _race(
         "stale-index",
         "stale-value",
         "A read by primary key uses an index that learns of an update a while after it; scans do not.",
-        ("9ms", "4ms", "2ms"),
+        ("9ms", "4ms", "2300us"),
     )
     yield _race(
         "split-scan",
         "not-atomic-scan",
         "A scan that lasts a while sees the last of the commits meanwhile, but not those before it.",
-        ("8ms", "3ms", "1200us"),
+        ("8ms", "4500us", "2ms"),
     )
     yield _chance(
         "foreign-file",
@@ -178,7 +183,7 @@ def _in_a_write() -> Iterator[Fault]:
         "torn-batch",
         "torn-batch",
         "A commit of several rows is written in two halves, with a window between them.",
-        ("2500us", "300us", "80us"),
+        ("2500us", "800us", "80us"),
     )
     yield _race(
         "update-race",
@@ -203,27 +208,27 @@ def _in_a_write() -> Iterator[Fault]:
         "version-tie",
         "lost-update",
         "An update so soon after another of its row gets the same version, and the older one wins the tie.",
-        ("6ms", "2500us", "400us"),
+        ("6ms", "2500us", "600us"),
         resembles="Jepsen: Cassandra, writes with equal timestamps decided by value",
     )
     yield _race(
         "sequence-collision",
         "lost-row",
         "An insert so soon after another of its user gets its sequence number, and takes its place.",
-        ("6ms", "2ms", "200us"),
+        ("6ms", "2ms", "400us"),
     )
     yield _race(
         "keys-not-per-user",
         "wrongly-refused",
         "For a while after an insert its key is taken for every user of the table.",
-        ("2ms", "500us", "50us"),
+        ("2ms", "1200us", "250us"),
         resembles="matrixorigin/matrixone#6333: duplicate entry refused that is none, while flushing",
     )
     yield _race(
         "refused-batch-seen",
         "failed-but-visible",
         "The rows of a refused multi-row INSERT that are no duplicates can be read before they are undone.",
-        ("2500us", "300us", "80us"),
+        ("2500us", "800us", "80us"),
     )
     yield _chance(
         "applied-but-refused",
@@ -255,7 +260,7 @@ def _between_requests() -> Iterator[Fault]:
         "swapped-answers",
         "foreign-row",
         "Of two equal SELECTs of different users that end in one window each gets the other's answer.",
-        ("6ms", "1500us", "150us"),
+        ("6ms", "1500us", "300us"),
     )
     yield _race(
         "error-under-load",

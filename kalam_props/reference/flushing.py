@@ -68,6 +68,7 @@ def _flush(database: Database, table: Table) -> tuple[int, int]:
     if faults.on("lost-on-flush"):
         read = with_arrivals_of_the_window(database, read)
     _delete(database, read)
+    database.cold.hot_rows_gone(segments)
     return _totals(segments)
 
 
