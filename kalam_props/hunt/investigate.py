@@ -50,7 +50,11 @@ CLEAR_AFTER = 10
 and the result has an operation too many."""
 
 CHOOSING_SHARE = 0.05
-"""Of the seconds for shrinking, the last ones, in which it is chosen between those two."""
+"""Of the seconds for shrinking, those near the end, in which it is chosen between those two."""
+
+ENDING_SHARE = 0.03
+HANGING_ENDING_SHARE = 0.12
+"""Of the same, the last ones, in which what is under way comes to its end; and where that may hang."""
 
 IN_TURNS_S = 60.0
 """Seconds in which it is seen whether a program fails with its lanes in turn."""
@@ -118,8 +122,9 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
+    ending = HANGING_ENDING_SHARE if finding.sighting.name == "hung" else ENDING_SHARE
     choosing_s = CHOOSING_SHARE * care.shrink_s
-    deadline = began + care.shrink_s - choosing_s
+    deadline = began + (1 - ending) * care.shrink_s - choosing_s
     fast_until = began + FAST_SHARE * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None

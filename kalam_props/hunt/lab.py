@@ -34,6 +34,10 @@ CALIBRATION_S = 1.0
 HANGING_AT_ONCE = 8
 """Executions of one program side by side where requests hang: one waits for most of its time."""
 
+HANGS_AFTER_S = 2.0
+"""Seconds without an end of any execution after which requests are taken to hang: nothing but time is lost
+if they do not."""
+
 IN_TURN_AT_ONCE = 4
 """As many where nothing has to be met in time: such a program waits for clients and for its flush. Those
 that race run one after the other: side by side races are met less often (on two cores a scan in a flush
@@ -192,18 +196,19 @@ class Lab:
         """
         self.take_aim()
         alone = goes_down(program) or self.deaths.seen
-        side_by_side = 1 if races(program) else IN_TURN_AT_ONCE
+        at_once = 1 if alone or races(program) else IN_TURN_AT_ONCE
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
             started = 0
             while open_ or (started < runs and not enough(ended)):
-                at_once = 1 if alone else HANGING_AT_ONCE if any(map(_hung, ended)) else side_by_side
                 while started < runs and len(open_) < at_once and not enough(ended):
                     open_.add(pool.submit(self.run, program))
                     started += 1
-                done, open_ = wait(open_, return_when=FIRST_COMPLETED)
+                done, open_ = wait(open_, HANGS_AFTER_S, FIRST_COMPLETED)
                 ended.extend(future.result() for future in done)
+                if not (done or alone):
+                    at_once = HANGING_AT_ONCE
         return ended
 
     def with_driver(self, driver: Driver, limits: Limits | None = None) -> Lab:
@@ -258,10 +263,6 @@ def races(program: Program) -> bool:
         round_.concurrent or any(step.release is not None for lane in round_.lanes.values() for step in lane)
         for round_ in program.rounds
     )
-
-
-def _hung(trial: Trial) -> bool:
-    return any(anomaly.name == "hung" for anomaly in trial.verdict.anomalies)
 
 
 def _tells_of_death(history: History) -> bool:

@@ -12,12 +12,22 @@ from typing import TypeAlias
 
 from attrs import evolve
 
-from kalam_props.history.operations import Flush, Insert, Operation, parts, row_versions
+from kalam_props.history.operations import (
+    Delete,
+    Flush,
+    Increment,
+    Insert,
+    Operation,
+    Update,
+    parts,
+    row_versions,
+)
 from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
     free_session,
     keep,
+    keys_of,
     lanes_in_turn,
     operation_at,
     places,
@@ -75,12 +85,32 @@ def drop_pairs(program: Program) -> Iterator[Program]:
             yield without(program, {first, second})
 
 
+def insert_late(program: Program) -> Iterator[Program]:
+    """A row that is inserted only where it was changed: any write may do there."""
+    everything = places(program)
+    for earlier, later in combinations(everything, 2):
+        made, changed = operation_at(program, earlier), operation_at(program, later)
+        if (
+            isinstance(made, Insert)
+            and isinstance(changed, (Update, Increment, Delete))
+            and user_of(earlier[1]) == user_of(later[1])
+            and made.table == changed.table
+            and keys_of(program, made) == {changed.key}
+        ):
+            yield without(with_operation(program, later, made), {earlier})
+
+
 def sequential(program: Program) -> Iterator[Program]:
-    """No concurrency at all; then one concurrent round made sequential."""
+    """No concurrency at all, also with a boundary that the last write reaches; then of one round."""
     concurrent = [at for at, round_ in enumerate(program.rounds) if round_.concurrent]
     if not concurrent:
         return
-    yield lanes_in_turn(program, set(concurrent))
+    in_turn = lanes_in_turn(program, set(concurrent))
+    yield in_turn
+    for name, table in program.tables.items():
+        rows = all_written(program, name)
+        if table.flush_rows is not None and rows > table.flush_rows:
+            yield with_table(in_turn, name, evolve(table, flush_rows=rows))
     if len(concurrent) > 1:
         for at in concurrent:
             yield lanes_in_turn(program, {at})
@@ -218,6 +248,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     move_out_of_race,
     merge_sessions,
     drop_pairs,
+    insert_late,
     plainer.smaller_transactions,
     plainer.plain_tables,
     plainer.small_keys,

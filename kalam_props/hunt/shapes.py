@@ -24,6 +24,7 @@ from kalam_props.history.operations import (
     Recreate,
     Restart,
     Select,
+    row_versions,
 )
 from kalam_props.hunt.structure import Place, keys_of, operation_at, places, size, step_at
 from kalam_props.programs.codec import digest
@@ -177,6 +178,9 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
             flushed = _with_policies(program, by_policy, due)
             for rounds in (*_without_a_command(line), *_awaiting(line)):
                 yield flushed.with_rounds(rounds)
+        # A flush that finds the versions of a row together.
+        versions = sum(row_versions(step.op) for _, step in line)
+        yield _with_policies(program, by_policy, versions).with_rounds(_in_turn(line))
     if by_command and tables:
         for rounds in _with_commands(line, Flush(min(tables))):
             yield unflushed.with_rounds(rounds)

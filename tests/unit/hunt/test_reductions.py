@@ -142,6 +142,15 @@ def test_sequential_keeps_every_operation():
     assert first.operations == RACE.operations
 
 
+def test_lanes_in_turn_are_also_tried_with_a_boundary_that_they_reach():
+    """What needed to be quick before a flush of one row need not be if the flush waits for it."""
+    race = Round({"u0/1": (insert(2),), "u0/2": (Step(Delete("t", 2), release=Release("answer")),)})
+    program = Program({"t": evolve(TABLE, flush_rows=1)}, (race,))
+    found = list(reductions.sequential(program))
+    assert [len(candidate.rounds) for candidate in found] == [2, 2]
+    assert [candidate.tables["t"].flush_rows for candidate in found] == [1, 2]
+
+
 def test_keys_are_renumbered_in_order_of_appearance():
     """The smallest program has keys 1, 2, 3."""
     (renumbered,) = plainer.small_keys(RACE)
@@ -277,6 +286,23 @@ def test_inserts_of_one_session_become_one_of_all_their_rows():
     assert merged.rounds == (Round({"u0/1": (Step(Insert("t", one.rows + other.rows)),)}),)
     beside = Program({"t": TABLE}, (Round({"u0/1": (Step(one),), "u0/2": (Step(other),)}),))
     assert not list(reductions.merge_inserts(beside))
+
+
+def test_a_row_is_inserted_where_it_was_changed():
+    """What overtakes need not be a delete: the insert that it needed takes its place, and its timing."""
+    late = Step(Delete("t", 2), release=Release("answer"))
+    race = Round({"u0/1": (insert(1),), "u0/2": (late,)})
+    program = Program({"t": TABLE}, (Round({"u0/1": (insert(2),)}), race))
+    (found,) = candidates(reductions.insert_late, program)
+    second = Step(insert(2).op, release=Release("answer"))
+    assert found.rounds == (Round({"u0/1": (insert(1),), "u0/2": (second,)}),)
+
+
+@pytest.mark.parametrize("made", [insert(3), insert(2, 3)], ids=["another row", "two rows"])
+def test_an_insert_of_other_rows_stays_where_it_is(made):
+    """What else it inserted would be gone with it."""
+    program = Program({"t": TABLE}, (Round({"u0/1": (made, Step(Delete("t", 2)))}),))
+    assert not list(reductions.insert_late(program))
 
 
 def test_the_boundary_goes_down_with_the_batches_that_reach_it():

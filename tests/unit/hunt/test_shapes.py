@@ -134,6 +134,15 @@ def test_what_an_outage_may_bring_back_is_flushed_by_command_where_the_program_d
     assert not any(AwaitFlush("t") in some for some in ops)
 
 
+def test_versions_of_a_row_are_tried_as_what_makes_a_flush_due(tmp_path):
+    """Such a flush finds them together, however slowly they came."""
+    whole = program(NOISE, {"0/1": (insert(2),)}, {"0/1": (SCAN,), "0/2": (DELETE,)}, flush_rows=4)
+    known = shapes(whole, core_of(whole, tmp_path, 5))
+    due = [shape for shape in known if shape.tables["t"].flush_rows == 2]
+    minima = YARDSTICKS["old-version-flushed"].minima
+    assert any(same_up_to_names(shape, minimum) for shape in due for minimum in minima), known
+
+
 def test_smaller_shapes_come_first_and_none_twice(tmp_path):
     """By operations."""
     whole, witness = FOUND["tombstone-dropped"]
