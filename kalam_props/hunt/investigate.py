@@ -37,7 +37,9 @@ QUICK_RUNS = 5
 """As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
 
 FAST_SHARE = 0.75
-"""Of the seconds for shrinking, those in which candidates are tried over HTTP."""
+HANGING_FAST_SHARE = 0.5
+"""Of the seconds for shrinking, those in which candidates are tried over HTTP; where one waits for requests
+that hang, they are no quicker over HTTP."""
 
 TOO_RARE = 0.3
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
@@ -122,10 +124,11 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
-    ending = HANGING_ENDING_SHARE if finding.sighting.name == "hung" else ENDING_SHARE
+    hangs = finding.sighting.name == "hung"
+    ending = HANGING_ENDING_SHARE if hangs else ENDING_SHARE
     choosing_s = CHOOSING_SHARE * care.shrink_s
     deadline = began + (1 - ending) * care.shrink_s - choosing_s
-    fast_until = began + FAST_SHARE * care.shrink_s
+    fast_until = began + (HANGING_FAST_SHARE if hangs else FAST_SHARE) * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None
     if fast is not None:
