@@ -2,7 +2,8 @@
 
 There a client starts anew for each operation, some ten milliseconds after the last one. What met in time over
 HTTP need not meet then, and what was written together is flushed one by one. So each program is tried as it
-is, with flushes that wait for all that it writes, and with its requests placed anew.
+is, with clients that are started before they are needed, with flushes that wait for all that it writes, and
+with its requests placed anew.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.reductions import all_written
+from kalam_props.hunt.sharpen import with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
-from kalam_props.hunt.structure import with_table
+from kalam_props.hunt.structure import steps_of, with_table
+from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
+from kalam_props.programs.tables import misplaced
 
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
@@ -85,12 +89,16 @@ def _runs_of(bench: Bench, program: Program, best: Best) -> tuple[list[Trial], f
 
 
 def _for_slower_clients(program: Program) -> Iterator[Program]:
-    """The program; the program with flushes by row count only once all is written, if that is another."""
-    yield program
+    """The program; with clients ahead; with flushes by row count only once all is written: those that differ.
+
+    What is released at some moment is tried with clients ahead first: without, the moment is mostly over.
+    """
+    ahead = with_clients_ahead(program)
+    timed = any(step.release is not None for step in steps_of(program))
+    tries = [ahead, program] if timed else [program, ahead]
     later = program
     for name, table in program.tables.items():
         written = all_written(program, name)
         if table.flush_rows is not None and table.flush_rows < written:
             later = with_table(later, name, evolve(table, flush_rows=written))
-    if later != program:
-        yield later
+    yield from {digest(one): one for one in (*tries, later) if misplaced(one) is None}.values()

@@ -97,6 +97,14 @@ def placed_together(
     return list(_whole(found).values())
 
 
+def with_clients_ahead(program: Program) -> Program:
+    """The program with what meets a flush, or follows an answer, in lanes whose clients run by then.
+
+    Release points stay as they are, but for that which follows an answer.
+    """
+    return _at_its_answer(_beside_its_flush(joined(program)))
+
+
 def _whole(found: Iterable[Program]) -> dict[str, Program]:
     """By their digests, without those in which something is done to a table that is not there then."""
     return {digest(other): other for other in found if misplaced(other) is None}
