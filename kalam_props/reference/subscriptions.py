@@ -6,7 +6,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -40,7 +40,13 @@ class Wanted:
 
 @define(eq=False)
 class Subscription:
-    """One subscription of one connection. `waiting`: initial rows that were not asked for yet."""
+    """One subscription of one connection.
+
+    Attributes:
+        waiting: initial rows that were not asked for yet.
+        changes: numbers for those that it is told of.
+
+    """
 
     id: str
     table: Table
@@ -50,6 +56,7 @@ class Subscription:
     waiting: deque[Message] = field(factory=deque)
     batch_size: int = DEFAULT_BATCH
     batches: int = 0
+    changes: Iterator[int] = field(factory=itertools.count)
 
 
 def parse_subscription(sql: str) -> Wanted:
@@ -87,7 +94,6 @@ class Subscriptions:
         self._executor = executor
         self._lock = threading.Lock()
         self._open: dict[int, list[Subscription]] = {}
-        self._told = itertools.count()
         executor.server.database.on_commit(self._committed)
 
     def open(
@@ -208,7 +214,7 @@ class Subscriptions:
         faults = self._executor.server.database.faults
         if faults.chance("missed-notification"):
             return
-        if faults.on("notification-overtaken") and next(self._told) % 2 == 0:
+        if faults.on("notification-overtaken") and next(subscription.changes) % 2 == 0:
             self._hold_back(subscription, message)
             return
         subscription.send(message)
