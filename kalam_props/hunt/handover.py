@@ -8,6 +8,7 @@ with its requests placed anew.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 
@@ -45,14 +46,16 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
     """The first of some programs, the smallest first, that fails on this bench about as often.
 
     Where none does, the first that failed here at all: it is small, and nobody knows a better one.
-    `deadline`: of all that is left to do; placing a program anew may take a third of that.
+    `deadline`: for this and all that is left to do; placing a program anew may take a third of that.
     """
     failed = None
     for _, of_one_size in groupby(chain, key=lambda best: best.program.operations):
         steadiest = sorted(of_one_size, key=lambda one: one.rate.interval[0], reverse=True)[:OF_ONE_SIZE]
         tries = [(best, program) for best in steadiest for program in _for_slower_clients(best.program)]
         for best, program in tries:
-            trials, expected = _runs_of(bench, program, best)
+            if time.monotonic() >= deadline:
+                return failed
+            trials, expected = _runs_of(bench, program, best, deadline)
             rate = Rate(count(trials, best.sighting), len(trials))
             if rate.seen > 1 and rate.likely >= expected / 2:
                 return best_of(trials, best.sighting), rate
@@ -74,7 +77,7 @@ def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
     return None
 
 
-def _runs_of(bench: Bench, program: Program, best: Best) -> tuple[list[Trial], float]:
+def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tuple[list[Trial], float]:
     """Trials until it is clear whether it fails as often as is asked for, and how often that is."""
     # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
     # the driver either: then only what hardly ever fails is dropped.
@@ -83,6 +86,8 @@ def _runs_of(bench: Bench, program: Program, best: Best) -> tuple[list[Trial], f
     rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
 
     def clear(trials: list[Trial]) -> bool:
+        if time.monotonic() >= deadline:
+            return True
         return still_fails(count(trials, best.sighting), len(trials), expected) is not None
 
     return bench.until(program, max(CONFIRM_RUNS, rare), clear), expected

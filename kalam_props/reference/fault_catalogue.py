@@ -299,7 +299,7 @@ def _in_notifications() -> Iterator[Fault]:
     yield _race(
         "notification-overtaken",
         "reordered-notification",
-        "Every other notification of a subscription is held back for a window, in which the next goes out.",
+        "A notification is held back for a window, in which the next ones overtake it.",
         ("10ms", "5ms", "2ms"),
     )
 

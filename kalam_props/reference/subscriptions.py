@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -44,7 +43,7 @@ class Subscription:
 
     Attributes:
         waiting: initial rows that were not asked for yet.
-        changes: numbers for those that it is told of.
+        holding: a notification is being held back (`notification-overtaken`).
 
     """
 
@@ -56,7 +55,7 @@ class Subscription:
     waiting: deque[Message] = field(factory=deque)
     batch_size: int = DEFAULT_BATCH
     batches: int = 0
-    changes: Iterator[int] = field(factory=itertools.count)
+    holding: bool = False
 
 
 def parse_subscription(sql: str) -> Wanted:
@@ -214,7 +213,7 @@ class Subscriptions:
         faults = self._executor.server.database.faults
         if faults.chance("missed-notification"):
             return
-        if faults.on("notification-overtaken") and next(subscription.changes) % 2 == 0:
+        if faults.on("notification-overtaken") and not subscription.holding:
             self._hold_back(subscription, message)
             return
         subscription.send(message)
@@ -225,9 +224,11 @@ class Subscriptions:
         """Send a message after a window, in which the next ones go out (`notification-overtaken`)."""
         faults = self._executor.server.database.faults
         began = time.perf_counter()
+        subscription.holding = True
 
         def send() -> None:
             subscription.send(message)
+            subscription.holding = False
             faults.struck("notification-overtaken", time.perf_counter() - began)
 
         threading.Timer(faults.seconds("notification-overtaken"), send).start()

@@ -39,6 +39,13 @@ def test_the_smallest_that_fails_as_often_as_before_goes_on():
     assert goes_on_with({1: 0.0, 2: 0.0}, best(1, 20, 20), best(2, 20, 20)) is None
 
 
+def test_nothing_is_run_when_the_time_is_over():
+    """However many programs there are to try: the seconds for shrinking are a promise."""
+    lab = SimulatedLab(lambda _: {"lost-row": 1.0}, 1)
+    assert failing_here(lab, (best(1, 20, 20), best(2, 20, 20)), 0.0) is None
+    assert lab.executions == 0
+
+
 def test_a_rate_that_was_luck_over_http_is_no_reason_to_drop_a_program():
     """4 of 11, and really one in ten: it is given as many runs as that needs."""
     taken = [goes_on_with({2: 0.1}, best(2, 4, 11), seed=seed) for seed in range(40)]
