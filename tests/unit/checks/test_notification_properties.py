@@ -211,6 +211,42 @@ def test_the_first_rows_may_not_show_what_was_refused():
     assert judged(done, [(3, "initial", (1, "a", 0), None)]) == ("failed-but-visible",)
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [((1, "refused", 0), "failed-but-visible"), ((1, "theirs", 0), "foreign-notification")],
+)
+def test_a_refused_write_explains_only_what_it_would_have_written(row, expected):
+    """Of the same key another user has a row as well."""
+    done = [
+        Done("u0/9", Subscribe("t"), 0, 1),
+        Done("u0/1", Insert("t", ((1, "refused", 0),)), 2, 3, outcome="fail", code="conflict"),
+        Done("u1/1", Insert("t", ((1, "theirs", 0),)), 2, 3, affected=1),
+    ]
+    assert judged(done, [(4, "insert", row, None)]) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("old", "expected"),
+    [
+        ((1, "theirs", 0), ("foreign-notification",)),
+        ((1, "mine", 0), ("duplicate-notification",)),
+        ((1, None, None), ("duplicate-notification",)),
+    ],
+)
+def test_a_delete_tells_whose_row_it_was(old, expected):
+    """Where it says so: a server may give the key alone."""
+    done = [
+        Done("u0/9", Subscribe("t"), 0, 1),
+        Done("u0/1", Insert("t", ((1, "mine", 0),)), 2, 3, affected=1),
+        Done("u1/1", Insert("t", ((1, "theirs", 0),)), 2, 3, affected=1),
+        Done("u0/1", Delete("t", 1), 5, 6, affected=1),
+        Done("u1/1", Delete("t", 1), 5, 6, affected=1),
+    ]
+    told = [(3, "insert", (1, "mine", 0), None), (6, "delete", None, (1, "mine", 0))]
+    assert judged(done, told) == ()
+    assert judged(done, [*told, (7, "delete", None, old)]) == expected
+
+
 def test_an_increment_between_is_told_like_any_update():
     """Content after it: what updates and increments of the row can have made."""
     done = [
