@@ -70,7 +70,7 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
 def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
     """A small program with its requests at other places, where one is seen to fail."""
     if best.program.operations <= SHORT:
-        for program in _for_slower_clients(best.program):
+        for program in _distinct(best.program, _flushed_later(best.program)):
             trials = probe(bench, program, best.sighting, share_until(deadline), each=EACH_PLACE)
             if trials:
                 return best_of(trials, best.sighting)
@@ -100,10 +100,18 @@ def _for_slower_clients(program: Program) -> Iterator[Program]:
     """
     ahead = with_clients_ahead(program)
     timed = any(step.release is not None for step in steps_of(program))
-    tries = [ahead, program] if timed else [program, ahead]
-    later = program
+    first, second = (ahead, program) if timed else (program, ahead)
+    return _distinct(first, second, _flushed_later(program))
+
+
+def _flushed_later(program: Program) -> Program:
     for name, table in program.tables.items():
         written = all_written(program, name)
         if table.flush_rows is not None and table.flush_rows < written:
-            later = with_table(later, name, evolve(table, flush_rows=written))
-    yield from {digest(one): one for one in (*tries, later) if misplaced(one) is None}.values()
+            program = with_table(program, name, evolve(table, flush_rows=written))
+    return program
+
+
+def _distinct(*programs: Program) -> Iterator[Program]:
+    """Each of them once, without those in which something is done to a table that is not there then."""
+    yield from {digest(one): one for one in programs if misplaced(one) is None}.values()
