@@ -8,7 +8,7 @@ Rows that are there already when a subscription begins may come late as well, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import field, frozen
 
@@ -95,10 +95,7 @@ def _judge_event(writes: Writes, subscription: _Subscription, event: Notify) -> 
         said += words.row(plain_row)
         candidates = _candidates(writes, cell, version, event.change)
         begun = tuple(wrote for wrote in candidates if wrote.act.start <= event.t)
-        theirs = _deleted_by_others(writes, cell, row) if event.change == "delete" else ()
-        if theirs:
-            findings.append(_foreign(writes, subscription, cell, theirs[0].act, said))
-        elif not candidates:
+        if not candidates:
             findings.append(_unexplained(writes, subscription, event, cell, version, said))
         elif not begun:
             first = candidates[0].act
@@ -134,37 +131,13 @@ def _candidates(writes: Writes, cell: int, version: int | None, change: str) -> 
     if change == "initial":
         return tuple(writes.of(cell))
     return tuple(
-        wrote
-        for wrote in writes.of(cell)
-        if _affected(wrote.act) != 0
-        and (
-            wrote.kind == "increment"
-            or (wrote.kind == "update" and all(row[at] == item for at, item in wrote.values.items()))
-        )
+        wrote for wrote in writes.of(cell) if _affected(wrote.act) != 0 and _can_update_to(wrote, row)
     )
 
 
-def _cells_of_others(writes: Writes, cell: int) -> Iterator[int]:
-    """The cells that other users have under the same key."""
-    world = writes.world
-    scope, key = world.cells[cell]
-    table, user = world.scopes[scope]
-    for other, (other_table, other_user) in enumerate(world.scopes):
-        theirs = world.known_cell(other, key)
-        if other_table == table and other_user != user and theirs is not None:
-            yield theirs
-
-
-def _deleted_by_others(writes: Writes, cell: int, row: tuple[Canonical, ...]) -> tuple[Wrote, ...]:
-    """Other users' deletes of a row with this content; none where this user can have had it."""
-    version = writes.world.version(row)
-    if writes.since(cell, version) is not None:
-        return ()
-    return tuple(
-        wrote
-        for other in _cells_of_others(writes, cell)
-        if writes.since(other, version) is not None
-        for wrote in _candidates(writes, other, None, "delete")
+def _can_update_to(wrote: Wrote, row: tuple[Canonical, ...]) -> bool:
+    return wrote.kind == "increment" or (
+        wrote.kind == "update" and all(row[at] == item for at, item in wrote.values.items())
     )
 
 
@@ -180,6 +153,7 @@ def _unexplained(
     version: int | None,
     said: str,
 ) -> Finding:
+    world = writes.world
     refused = [
         wrote.act
         for wrote in writes.refused(cell)
@@ -188,26 +162,32 @@ def _unexplained(
     if refused:
         sentence = f"{said}, which only a refused write explains: {words.listing(refused)}."
         return _finding(writes, "failed-but-visible", subscription, cell, refused[:1], sentence)
-    for other in _cells_of_others(writes, cell):
+    table, user = world.scopes[subscription.scope]
+    for scope, (other_table, other_user) in enumerate(world.scopes):
+        other = world.known_cell(scope, world.cells[cell][1])
+        if other_table != table or other_user == user or other is None:
+            continue
         theirs = _candidates(writes, other, version, event.change)
         if theirs:
-            return _foreign(writes, subscription, cell, theirs[0].act, said)
+            sentence = f"{said}. {subscription.act.user} never did; it is what {theirs[0].act.user} did: "
+            sentence += f"{words.done(theirs[0].act)}."
+            return _finding(writes, "foreign-notification", subscription, cell, [theirs[0].act], sentence)
     sentence = f"{said}, and nobody ever wrote that."
     return _finding(writes, "foreign-notification", subscription, cell, [], sentence)
 
 
-def _foreign(writes: Writes, subscription: _Subscription, cell: int, theirs: Act, said: str) -> Finding:
-    sentence = (
-        f"{said}. {subscription.act.user} never did; it is what {theirs.user} did: {words.done(theirs)}."
-    )
-    return _finding(writes, "foreign-notification", subscription, cell, [theirs], sentence)
-
-
 def _explains(writes: Writes, wrote: Wrote, cell: int, version: int | None, change: str) -> bool:
     """Whether a refused write, had it been done, can be what was told."""
-    if version is not None and writes.since_if_done(cell, version) is None:
+    if version is None:
+        return wrote.kind == change
+    if writes.since_if_done(cell, version) is None:
         return False
-    return change in ("initial", wrote.kind) or (wrote.kind == "increment" and change == "update")
+    row = writes.world.rows[version]
+    return (
+        change == "initial"
+        or (change == wrote.kind == "insert" and wrote.row == row)
+        or (change == "update" and _can_update_to(wrote, row))
+    )
 
 
 def _twice(writes: Writes, subscription: _Subscription) -> list[Finding]:

@@ -152,10 +152,11 @@ def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
     A run that hangs waits for most of its time: here for no longer than is needed to tell.
     """
     own, limits, target = lab, lab.limits, lab.workspace.target
-    if wanted.name == "hung":
+    hangs = wanted.name == "hung"
+    if hangs:
         limits = hanging(limits, target)
-        own = lab.with_driver(target.driver, limits)
-    return own, None if target.driver.name == "http" else lab.with_driver(HttpDriver(), limits)
+        own = lab.with_driver(target.driver, limits, hanging=True)
+    return own, None if target.driver.name == "http" else lab.with_driver(HttpDriver(), limits, hanging=hangs)
 
 
 def hanging(limits: Limits, target: Target) -> Limits:

@@ -35,8 +35,7 @@ HANGING_AT_ONCE = 8
 """Executions of one program side by side where requests hang: one waits for most of its time."""
 
 HANGS_AFTER_S = 2.0
-"""Seconds without an end of any execution after which requests are taken to hang: nothing but time is lost
-if they do not."""
+"""Seconds without an end of any execution after which one is taken to hang, where that is looked for."""
 
 IN_TURN_AT_ONCE = 4
 """As many where nothing has to be met in time: such a program waits for clients and for its flush. Those
@@ -98,8 +97,9 @@ Enough: TypeAlias = Callable[[list[Trial]], bool]
 class Lab:
     """Runs and judges programs in one workspace. Thread-safe.
 
-    `feedback`: whether what was learnt of flushes aims at later ones. `deaths` of the server, and what was
-    `exercised`: labs on one target share both. `executions`: of this lab alone.
+    `feedback`: whether what was learnt of flushes aims at later ones. `hanging`: what is looked for is a
+    request that is never answered. `deaths` of the server, and what was `exercised`: labs on one target share
+    both. `executions`: of this lab alone.
     """
 
     workspace: Workspace
@@ -109,6 +109,7 @@ class Lab:
     aim: Aim = field(factory=Aim)
     executions: int = 0
     feedback: bool = True
+    hanging: bool = False
     flush_times: FlushTimes = field(factory=FlushTimes)
     deaths: Deaths = field(factory=Deaths)
     exercised: Exercised = field(factory=Exercised)
@@ -205,13 +206,13 @@ class Lab:
                 while started < runs and len(open_) < at_once and not enough(ended):
                     open_.add(pool.submit(self.run, program))
                     started += 1
-                done, open_ = wait(open_, HANGS_AFTER_S, FIRST_COMPLETED)
+                done, open_ = wait(open_, HANGS_AFTER_S if self.hanging else None, FIRST_COMPLETED)
                 ended.extend(future.result() for future in done)
-                if not (done or alone):
+                if not alone and (not done or any(map(_hung, ended))):
                     at_once = HANGING_AT_ONCE
         return ended
 
-    def with_driver(self, driver: Driver, limits: Limits | None = None) -> Lab:
+    def with_driver(self, driver: Driver, limits: Limits | None = None, *, hanging: bool = False) -> Lab:
         """A lab on the same target with a driver, limits and a folder for histories of its own."""
         workspace = evolve(self.workspace, target=evolve(self.workspace.target, driver=driver))
         folder = self.folder.with_name(f"{self.folder.name}-{driver.name}")
@@ -221,6 +222,7 @@ class Lab:
             self.expect,
             limits or self.limits,
             feedback=self.feedback,
+            hanging=hanging,
             flush_times=self.flush_times,
             aim=self.aim,
             deaths=self.deaths,
@@ -263,6 +265,10 @@ def races(program: Program) -> bool:
         round_.concurrent or any(step.release is not None for lane in round_.lanes.values() for step in lane)
         for round_ in program.rounds
     )
+
+
+def _hung(trial: Trial) -> bool:
+    return any(anomaly.name == "hung" for anomaly in trial.verdict.anomalies)
 
 
 def _tells_of_death(history: History) -> bool:

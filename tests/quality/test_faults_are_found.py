@@ -19,7 +19,7 @@ CI_FAULTS = ("stale-count", "applied-but-refused")
 """Found in seconds whatever the machine is doing; the others have their turn in the nightly profile."""
 
 OUTAGES = ("not-durable", "hot-not-replayed", "flush-replayed")
-"""Need a kill or a restart: `test_outage_faults_are_found` has them, with the machine that draws it."""
+"""Need a kill or a restart: `test_easy_faults_are_found` has them, with the machine that draws it."""
 
 
 def in_ci(names, faults):

@@ -226,25 +226,18 @@ def test_a_refused_write_explains_only_what_it_would_have_written(row, expected)
 
 
 @pytest.mark.parametrize(
-    ("old", "expected"),
-    [
-        ((1, "theirs", 0), ("foreign-notification",)),
-        ((1, "mine", 0), ("duplicate-notification",)),
-        ((1, None, None), ("duplicate-notification",)),
-    ],
+    ("row", "expected"),
+    [((1, "refused", 0), "failed-but-visible"), ((1, "a", 0), "foreign-notification")],
 )
-def test_a_delete_tells_whose_row_it_was(old, expected):
-    """Where it says so: a server may give the key alone."""
+def test_a_refused_update_explains_only_what_it_would_have_set(row, expected):
+    """That nothing was changed is told of nothing that was refused."""
     done = [
         Done("u0/9", Subscribe("t"), 0, 1),
-        Done("u0/1", Insert("t", ((1, "mine", 0),)), 2, 3, affected=1),
-        Done("u1/1", Insert("t", ((1, "theirs", 0),)), 2, 3, affected=1),
-        Done("u0/1", Delete("t", 1), 5, 6, affected=1),
-        Done("u1/1", Delete("t", 1), 5, 6, affected=1),
+        Done("u0/1", Insert("t", ((1, "a", 0),)), 2, 3, affected=1),
+        Done("u0/1", Update("t", 1, {"v": "refused"}), 4, 5, outcome="fail", code="conflict"),
     ]
-    told = [(3, "insert", (1, "mine", 0), None), (6, "delete", None, (1, "mine", 0))]
-    assert judged(done, told) == ()
-    assert judged(done, [*told, (7, "delete", None, old)]) == expected
+    told = [(3, "insert", (1, "a", 0), None), (6, "update", row, (1, "a", 0))]
+    assert judged(done, told) == (expected,)
 
 
 def test_an_increment_between_is_told_like_any_update():

@@ -47,5 +47,5 @@ def test_while_a_run_hangs_others_are_made_beside_it(tmp_path, monkeypatch):
     program = YARDSTICKS["hang-at-flush"].aimed
     assert races(program)
     with open_run(TargetOptions(), tmp_path) as workspace:
-        lab = Meeting(workspace, tmp_path / "histories", feedback=False)
+        lab = Meeting(workspace, tmp_path / "histories", feedback=False, hanging=True)
         assert len(lab.until(program, HANGING_AT_ONCE, lambda _: False)) == HANGING_AT_ONCE
