@@ -63,15 +63,16 @@ def run_script(text, folder, target, **variables):
 
 
 @pytest.mark.parametrize(
-    ("fault", "anomaly"),
+    ("fault", "anomaly", "tried"),
     [
-        ("missed-notification:rate=1", "missed-notification"),
-        ("notification-twice:rate=1", "duplicate-notification"),
-        ("foreign-notification:rate=1", "foreign-notification"),
-        ("notification-overtaken:window=450ms", "reordered-notification"),
+        ("missed-notification:rate=1", "missed-notification", "1"),
+        ("notification-twice:rate=1", "duplicate-notification", "1"),
+        ("foreign-notification:rate=1", "foreign-notification", "1"),
+        # The second client may start when the window of the first try is over.
+        ("notification-overtaken:window=450ms", "reordered-notification", ""),
     ],
 )
-def test_the_script_sees_what_a_subscriber_was_told_wrongly(fault, anomaly, tmp_path):
+def test_the_script_sees_what_a_subscriber_was_told_wrongly(fault, anomaly, tried, tmp_path):
     """By `kalam --subscribe` in the background, with a login of its own."""
     program = YARDSTICKS[fault.partition(":")[0]].minima[0]
     with open_run(TargetOptions(driver="http", faults=(fault,)), tmp_path) as workspace:
@@ -86,7 +87,7 @@ def test_the_script_sees_what_a_subscriber_was_told_wrongly(fault, anomaly, tmp_
             .rows
         )
     assert (done.returncode, done.stderr) == (1, ""), done
-    assert f"saw {anomaly} at try " in done.stdout
+    assert f"saw {anomaly} at try {tried}" in done.stdout
     assert not [user for (user,) in users if user.startswith("kp_repro")]
     (tmp_path / "healthy").mkdir()
     with open_run(TargetOptions(driver="http"), tmp_path / "healthy") as workspace:
