@@ -9,7 +9,7 @@ with its requests placed anew.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 
 from attrs import evolve
@@ -18,13 +18,11 @@ from kalam_props.hunt.beginning import probe, share_until
 from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
-from kalam_props.hunt.reductions import all_written
+from kalam_props.hunt.reductions import flushed_later
 from kalam_props.hunt.sharpen import with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
-from kalam_props.hunt.structure import steps_of, with_table
-from kalam_props.programs.codec import digest
+from kalam_props.hunt.structure import distinct, steps_of
 from kalam_props.programs.model import Program
-from kalam_props.programs.tables import misplaced
 
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
@@ -70,7 +68,7 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
 def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
     """A small program with its requests at other places, where one is seen to fail."""
     if best.program.operations <= SHORT:
-        for program in _distinct(best.program, _flushed_later(best.program)):
+        for program in distinct((best.program, _flushed_later(best.program))).values():
             trials = probe(bench, program, best.sighting, share_until(deadline), each=EACH_PLACE)
             if trials:
                 return best_of(trials, best.sighting)
@@ -86,14 +84,13 @@ def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tup
     rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
 
     def clear(trials: list[Trial]) -> bool:
-        if time.monotonic() >= deadline:
-            return True
-        return still_fails(count(trials, best.sighting), len(trials), expected) is not None
+        seen = count(trials, best.sighting)
+        return time.monotonic() >= deadline or still_fails(seen, len(trials), expected) is not None
 
     return bench.until(program, max(CONFIRM_RUNS, rare), clear), expected
 
 
-def _for_slower_clients(program: Program) -> Iterator[Program]:
+def _for_slower_clients(program: Program) -> Iterable[Program]:
     """The program; with clients ahead; with flushes by row count only once all is written: those that differ.
 
     What is released at some moment is tried with clients ahead first: without, the moment is mostly over.
@@ -101,17 +98,8 @@ def _for_slower_clients(program: Program) -> Iterator[Program]:
     ahead = with_clients_ahead(program)
     timed = any(step.release is not None for step in steps_of(program))
     first, second = (ahead, program) if timed else (program, ahead)
-    return _distinct(first, second, _flushed_later(program))
+    return distinct((first, second, _flushed_later(program))).values()
 
 
 def _flushed_later(program: Program) -> Program:
-    for name, table in program.tables.items():
-        written = all_written(program, name)
-        if table.flush_rows is not None and table.flush_rows < written:
-            program = with_table(program, name, evolve(table, flush_rows=written))
-    return program
-
-
-def _distinct(*programs: Program) -> Iterator[Program]:
-    """Each of them once, without those in which something is done to a table that is not there then."""
-    yield from {digest(one): one for one in programs if misplaced(one) is None}.values()
+    return evolve(program, tables={**program.tables, **flushed_later(program)})

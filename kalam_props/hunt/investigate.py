@@ -124,11 +124,10 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
     lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
-    hangs = finding.sighting.name == "hung"
-    ending = HANGING_ENDING_SHARE if hangs else ENDING_SHARE
+    ending = HANGING_ENDING_SHARE if lab.hanging else ENDING_SHARE
     choosing_s = CHOOSING_SHARE * care.shrink_s
     deadline = began + (1 - ending) * care.shrink_s - choosing_s
-    fast_until = began + (HANGING_FAST_SHARE if hangs else FAST_SHARE) * care.shrink_s
+    fast_until = began + (HANGING_FAST_SHARE if lab.hanging else FAST_SHARE) * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     start: tuple[Best, Rate] | None = None
     if fast is not None:

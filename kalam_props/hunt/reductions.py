@@ -36,7 +36,7 @@ from kalam_props.hunt.structure import (
     with_table,
     without,
 )
-from kalam_props.programs.model import Program, Round, Session, user_of
+from kalam_props.programs.model import Program, Round, Session, TableDef, user_of
 
 FEW_ROWS = 4
 """Rows of an insert of which each is tried to be left out; of more, only those at its ends."""
@@ -107,10 +107,8 @@ def sequential(program: Program) -> Iterator[Program]:
         return
     in_turn = lanes_in_turn(program, set(concurrent))
     yield in_turn
-    for name, table in program.tables.items():
-        rows = all_written(program, name)
-        if table.flush_rows is not None and rows > table.flush_rows:
-            yield with_table(in_turn, name, evolve(table, flush_rows=rows))
+    for name, table in flushed_later(program).items():
+        yield with_table(in_turn, name, table)
     if len(concurrent) > 1:
         for at in concurrent:
             yield lanes_in_turn(program, {at})
@@ -260,6 +258,15 @@ REDUCTIONS: tuple[Reduction, ...] = (
 def all_written(program: Program, table: str) -> int:
     """Row versions that a program adds to a table."""
     return sum(_rows_written(step.op, table) for step in steps_of(program))
+
+
+def flushed_later(program: Program) -> dict[str, TableDef]:
+    """The tables that can be flushed by row count before all is written, with a boundary that all reaches."""
+    return {
+        name: evolve(table, flush_rows=written)
+        for name, table in program.tables.items()
+        if table.flush_rows is not None and table.flush_rows < (written := all_written(program, name))
+    }
 
 
 def _rows_written(op: Operation, table: str) -> int:

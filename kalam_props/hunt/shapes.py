@@ -26,10 +26,8 @@ from kalam_props.history.operations import (
     Select,
     row_versions,
 )
-from kalam_props.hunt.structure import Place, keys_of, operation_at, places, size, step_at
-from kalam_props.programs.codec import digest
+from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, size, step_at
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
-from kalam_props.programs.tables import misplaced
 
 MOST_STEPS = 4
 """A core of more steps is no handful; its last write and what shows it is."""
@@ -61,9 +59,8 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
     ]
-    possible = [s for s in (*known, *_beside_rivals(program, core, key)) if misplaced(s) is None]
-    possible.sort(key=lambda shape: size(shape)[:2])
-    return list({digest(shape): shape for shape in possible}.values())
+    possible = distinct((*known, *_beside_rivals(program, core, key)))
+    return sorted(possible.values(), key=lambda shape: size(shape)[:2])
 
 
 def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:

@@ -8,7 +8,7 @@ Koren and Somekh 2013): each is run a few times, the best third of them twice as
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from attrs import evolve
 
@@ -20,6 +20,7 @@ from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.structure import (
     Place,
+    distinct,
     free_session,
     joined,
     map_steps,
@@ -30,7 +31,6 @@ from kalam_props.hunt.structure import (
 )
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, Step
-from kalam_props.programs.tables import misplaced
 
 FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
@@ -80,7 +80,7 @@ def placements(program: Program) -> list[Program]:
     if 1 < len(released) <= ONE_BY_ONE:
         found += [with_release(program, [place], None) for place in released]
     own = digest(program)
-    return [*(other for key, other in _whole(found).items() if key != own), program]
+    return [*(other for key, other in distinct(found).items() if key != own), program]
 
 
 def placed_together(
@@ -94,7 +94,7 @@ def placed_together(
     plain = _without_release_points(program)
     in_flushes = _in_flushes(_beside_its_flush(plain), fractions)
     found = (program, plain, *in_flushes, *_later(plain, in_a_write), _at_its_answer(plain))
-    return list(_whole(found).values())
+    return list(distinct(found).values())
 
 
 def with_clients_ahead(program: Program) -> Program:
@@ -103,11 +103,6 @@ def with_clients_ahead(program: Program) -> Program:
     Release points stay as they are, but for that which follows an answer.
     """
     return _at_its_answer(_beside_its_flush(joined(program)))
-
-
-def _whole(found: Iterable[Program]) -> dict[str, Program]:
-    """By their digests, without those in which something is done to a table that is not there then."""
-    return {digest(other): other for other in found if misplaced(other) is None}
 
 
 def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float) -> list[Trial]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from itertools import count
 from typing import TypeAlias
 
@@ -21,10 +21,17 @@ from kalam_props.history.operations import (
     Txn,
     Update,
 )
+from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef, user_of
+from kalam_props.programs.tables import misplaced
 
 Place: TypeAlias = tuple[int, Session, int]
 """Round, session, index in the lane."""
+
+
+def distinct(programs: Iterable[Program]) -> dict[str, Program]:
+    """By their digests, without those in which something is done to a table that is not there then."""
+    return {digest(program): program for program in programs if misplaced(program) is None}
 
 
 def places(program: Program) -> list[Place]:

@@ -14,7 +14,7 @@ from kalam_props.reference.faults import Difficulty, Fault, ParameterKind
 
 _RATES: tuple[str, str, str] = ("0.4", "0.1", "0.01")
 _FLUSH_WINDOWS: tuple[str, str, str] = ("6ms", "2ms", "400us")
-_WINDOWS_AFTER_IT: tuple[str, str, str] = ("6ms", "2ms", "800us")
+_WINDOWS_AFTER_A_FLUSH: tuple[str, str, str] = ("6ms", "2ms", "800us")
 """Shorter ones are over before a read that began after the flush looks."""
 
 
@@ -135,14 +135,14 @@ def _in_a_read() -> Iterator[Fault]:
         "stale-manifest",
         "stale-read",
         "Readers go on with the manifest from before a flush for a while after its hot rows are gone.",
-        _WINDOWS_AFTER_IT,
+        _WINDOWS_AFTER_A_FLUSH,
         resembles="prometheus/prometheus#9079: a querier kept its list of blocks across a head truncation",
     )
     yield _race(
         "hot-only-count",
         "wrong-count",
         "For a while after a flush COUNT(*) without WHERE counts hot rows only.",
-        _WINDOWS_AFTER_IT,
+        _WINDOWS_AFTER_A_FLUSH,
     )
     yield _race(
         "stale-count",
