@@ -14,12 +14,16 @@ from attrs import evolve
 from kalam_props.history import operations
 from kalam_props.history.operations import (
     AwaitFlush,
+    Count,
+    Delete,
+    Get,
     Increment,
     Insert,
     Operation,
     Pause,
     Recreate,
     Scalar,
+    Select,
     Txn,
     Update,
 )
@@ -39,6 +43,9 @@ from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of, with_key_type
 from kalam_props.programs.model import Program, Round, TableDef, user_of
 from kalam_props.programs.tables import before
+
+FEW_STEPS = 8
+"""Steps of a program of which each, or each pair, is looked at by itself."""
 
 
 def lower_boundary(program: Program) -> Iterator[Program]:
@@ -148,6 +155,16 @@ def smaller_transactions(program: Program) -> Iterator[Program]:
         elif isinstance(op, Txn):
             for at in range(len(op.ops)):
                 yield with_operation(program, place, evolve(op, ops=op.ops[:at] + op.ops[at + 1 :]))
+
+
+def scans(program: Program) -> Iterator[Program]:
+    """A scan in place of a request of which it may only matter that somebody asks; small programs only."""
+    everything = places(program)
+    if len(everything) <= FEW_STEPS:
+        for place in everything:
+            op = operation_at(program, place)
+            if isinstance(op, (Insert, Update, Increment, Delete, Get, Count)):
+                yield with_operation(program, place, Select(op.table))
 
 
 def small_keys(program: Program) -> Iterator[Program]:

@@ -80,7 +80,7 @@ def drop_steps(program: Program) -> Iterator[Program]:
 def drop_pairs(program: Program) -> Iterator[Program]:
     """Without two steps that only go together (a delete and the re-insert after it); small programs only."""
     everything = places(program)
-    if len(everything) <= 8:
+    if len(everything) <= plainer.FEW_STEPS:
         for first, second in combinations(everything, 2):
             yield without(program, {first, second})
 
@@ -248,6 +248,7 @@ REDUCTIONS: tuple[Reduction, ...] = (
     merge_sessions,
     drop_pairs,
     plainer.smaller_transactions,
+    plainer.scans,
     plainer.plain_tables,
     plainer.small_keys,
     plainer.small_names,

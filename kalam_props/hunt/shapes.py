@@ -14,16 +14,15 @@ from typing import TypeAlias
 from attrs import evolve
 
 from kalam_props.history.operations import (
+    READS,
+    WRITES,
     AwaitFlush,
-    Count,
     Flush,
-    Get,
     Insert,
     Kill,
     Operation,
     Recreate,
     Restart,
-    Select,
     row_versions,
 )
 from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, size, step_at
@@ -32,8 +31,7 @@ from kalam_props.programs.model import Program, Round, Session, Step, user_of
 MOST_STEPS = 4
 """A core of more steps is no handful; its last write and what shows it is."""
 
-_READS = (Select, Count, Get)
-_NO_WRITES = (*_READS, Kill, Restart)
+_NO_WRITES = (*READS, Kill, Restart)
 
 _FEW_WRITES = 2
 
@@ -64,27 +62,36 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
 
 
 def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
-    """Its writes, the last one beside another write of the same row that it ran beside, one of each kind.
+    """Its writes, the last one beside what it ran beside that may have a part in it, one of each kind.
 
-    A witness names what a race undid, and not by what: of a deleted row that is back, the delete and a read.
+    A witness names what a race undid, and not by what: of a deleted row that is back, the delete and a read;
+    of a row in another user's table, its insert and what shows it. So another write of the same row, and what
+    another user asked for.
     """
     writes = [place for place in core if not isinstance(operation_at(program, place), _NO_WRITES)]
-    if key is None or not 0 < len(writes) < MOST_STEPS:
+    if not 0 < len(writes) < MOST_STEPS:
         return
-    at, session, _ = writes[-1]
-    table = getattr(operation_at(program, writes[-1]), "table", None)
-
-    def is_rival(place: Place, op: Operation) -> bool:
-        beside = place[0] == at and place[1] != session and user_of(place[1]) == user_of(session)
-        same_row = getattr(op, "table", None) == table and key in keys_of(program, op)
-        return beside and same_row and not isinstance(op, _READS) and place not in writes
-
-    placed = [(place, operation_at(program, place)) for place in places(program)]
-    rivals = {type(op): place for place, op in reversed(placed) if is_rival(place, op)}
     unflushed = _with_policies(program, set(program.tables), None)
-    for rival in rivals.values():
+    for rival in _rivals(program, writes, key):
         line = _with_rows(program, _line(program, (*writes, rival)), 1, key)
         yield unflushed.with_rounds(_last_two_at_once(line))
+
+
+def _rivals(program: Program, writes: Sequence[Place], key: object) -> Iterator[Place]:
+    """What the last write ran beside: writes of its row, requests of other users; the first of each kind."""
+    at, session, _ = writes[-1]
+    table = getattr(operation_at(program, writes[-1]), "table", None)
+    seen: set[tuple[bool, type[Operation]]] = set()
+    for place in places(program):
+        op = operation_at(program, place)
+        if place[0] != at or place[1] == session or place in writes:
+            continue
+        foreign = user_of(place[1]) != user_of(session)
+        same_row = getattr(op, "table", None) == table and key is not None and key in keys_of(program, op)
+        rival = isinstance(op, (*READS, *WRITES)) if foreign else same_row and not isinstance(op, READS)
+        if rival and (foreign, type(op)) not in seen:
+            seen.add((foreign, type(op)))
+            yield place
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -106,13 +113,13 @@ def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
     Of more steps than a handful, those that write the row in question, or the last insert, with what brings
     the server down; those and the last read.
     """
-    writes = tuple(placed for placed in line if not isinstance(placed[1].op, _READS))
+    writes = tuple(placed for placed in line if not isinstance(placed[1].op, READS))
     handfuls = [writes, line]
     if len(line) > MOST_STEPS:
         about = [placed for placed in writes if key is not None and key in keys_of(program, placed[1].op)]
         about = about or [placed for placed in writes if isinstance(placed[1].op, Insert)][-1:]
         kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
-        handfuls += [kept, (*kept, *[p for p in line if isinstance(p[1].op, _READS)][-1:])]
+        handfuls += [kept, (*kept, *[p for p in line if isinstance(p[1].op, READS)][-1:])]
     for handful in handfuls:
         for some in _one_end_each(handful):
             if 0 < len(some) <= MOST_STEPS:
@@ -139,7 +146,7 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
     """
     yield line
     session, first = line[0]
-    changes = [step.op for _, step in line[1:] if not isinstance(step.op, _READS)]
+    changes = [step.op for _, step in line[1:] if not isinstance(step.op, READS)]
     written = keys_of(program, first.op).union(*(keys_of(program, op) for op in changes))
     if not isinstance(first.op, Insert) or (changes and len(written) > 1):
         return
@@ -189,7 +196,7 @@ def _without_a_command(line: _Line) -> Iterator[_Rounds]:
     if _goes_down(line):
         return  # each run takes long; where it matters when a server goes down, larger cuts have it
     owner, (reader, read) = line[0][0], line[-1]
-    if isinstance(read.op, _READS) and user_of(owner) != user_of(reader):
+    if isinstance(read.op, READS) and user_of(owner) != user_of(reader):
         yield (*_in_turn(line[:-1]), _race(((owner, read),), line[-1:]))
     if len(line) > 1 and len({session for session, _ in line[:-1]}) == 1:
         yield (_race(line[:-1], line[-1:]),)

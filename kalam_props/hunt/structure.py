@@ -18,6 +18,7 @@ from kalam_props.history.operations import (
     Operation,
     Restart,
     Scalar,
+    Select,
     Txn,
     Update,
 )
@@ -195,6 +196,7 @@ def size(program: Program) -> tuple[int, ...]:
     columns = sum(len(t.columns) for t in program.tables.values())
     shared = sum(t.type == "shared" for t in program.tables.values())
     other_keys = sum(t.key_type != "BIGINT" for t in program.tables.values())
+    no_scans = sum(not isinstance(step.op, Select) for step in steps)
     keys = sum(_key_size(step.op, program) for step in steps)
     text = sum(len(str(step.op)) for step in steps)
     names = sum(int(number) for session in program.sessions for number in re.findall(r"[0-9]+", session))
@@ -214,6 +216,7 @@ def size(program: Program) -> tuple[int, ...]:
         shared,
         other_keys,
         columns,
+        no_scans,
         text,
         keys,
         names,

@@ -166,6 +166,22 @@ def steps_with(program, what):
     return [s for r in program.rounds for lane in r.lanes.values() for s in lane if what(s)]
 
 
+def test_a_scan_takes_the_place_of_a_request_that_only_has_to_be_there():
+    """Another user's change of a row that is not there is a puzzle to whoever reads it; a scan is none."""
+    change = Step(Increment("t", 2, "n"), release=Release("write", fraction=0.9))
+    program = Program({"t": TABLE}, (Round({"u0/1": (insert(1),), "u1/1": (change,)}),))
+    scan = Step(Select("t"), release=change.release)
+    assert [found.rounds[0].lanes for found in candidates(plainer.scans, program)] == [
+        {"u0/1": (Step(Select("t")),), "u1/1": (change,)},
+        {"u0/1": (insert(1),), "u1/1": (scan,)},
+    ]
+
+
+@pytest.mark.parametrize("op", [Select("t"), Flush("t"), AwaitFlush("t"), Txn((Delete("t", 1),))])
+def test_what_is_a_scan_or_no_single_request_of_a_row_is_left_alone(op):
+    assert not list(plainer.scans(Program({"t": TABLE}, (Round({"u0/1": (Step(op),)}),))))
+
+
 def test_the_boundary_goes_down_with_what_reaches_it():
     """Three rows and an update with a boundary of 4: without the update 3, with one row 2."""
     batch = insert(1, 2, 3)

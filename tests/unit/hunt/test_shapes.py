@@ -227,6 +227,25 @@ def test_what_is_back_after_its_delete_is_tried_beside_what_was_written_meanwhil
     assert not any(other in race for race in races for other in ([GET], [Increment("t", 1, "n")]))
 
 
+def test_a_write_is_tried_beside_what_other_users_asked_for_meanwhile(tmp_path):
+    """Where the server goes down, the witness names the insert and the kill, not whose request it met."""
+    whole = program(
+        {"2/1": (insert(7),)},
+        {"0/1": (insert(1),), "0/2": (SCAN,), "1/1": (insert(4, 5), SCAN, insert(6))},
+        {"1/1": (GET,)},
+        {"0/1": (Kill(),)},
+    )
+    inserted = next(n for n, place in enumerate(places(whole)) if operation_at(whole, place) == insert(1))
+    races = [
+        [[step.op for step in lane] for lane in shape.rounds[-1].lanes.values()]
+        for shape in shapes(whole, core_of(whole, tmp_path, inserted), None)
+        if len(shape.rounds[-1].lanes) > 1 and shape.operations == 2
+    ]
+    assert [[insert(1)], [insert(4)]] in races
+    assert [[insert(1)], [SCAN]] in races
+    assert not any([other] in race for race in races for other in (insert(6), GET))
+
+
 def test_a_cut_to_what_the_witness_ran_beside_has_the_row_that_they_write(tmp_path):
     """Without its insert there is nothing to race for."""
     whole = program({"1/1": (insert(1), insert(2))}, {"1/1": (DELETE,), "1/2": (INCREMENT,)}, {"1/1": (GET,)})
