@@ -351,7 +351,7 @@ COMBS = st.builds(
     rows=st.integers(1, 3),
     key=KEYS,
     pick=st.integers(0, 11),
-    teeth=st.integers(1, 3),
+    teeth=st.integers(1, 4),
     moment=MOMENTS,
     by_rows=st.booleans(),
 )
@@ -398,7 +398,7 @@ class FlushMeetings(ProgramMachine):
         How long a flush takes varies by more than a race lasts: one of them is there when it is over.
         """
         kinds = [self.comb_kinds[comb.pick % len(self.comb_kinds)]] * comb.teeth
-        releases = [in_comb(comb.moment, tooth) for tooth in range(comb.teeth)]
+        releases = [in_comb(comb.moment, tooth, comb.teeth) for tooth in range(comb.teeth)]
         self.into_flush(comb.user, comb.rows, payloads.PLAIN, comb.key, kinds, releases, by_rows=comb.by_rows)
 
     def into_flush(

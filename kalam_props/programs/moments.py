@@ -79,10 +79,12 @@ def swept(moment: int, number: int) -> int:
     return (moment + number * _STRIDE) % 32
 
 
-def in_comb(moment: int, tooth: int) -> Release:
-    """The `tooth`th of several requests that meet a flush one after the other, about where it publishes.
+def in_comb(moment: int, tooth: int, teeth: int) -> Release:
+    """The `tooth`th of several requests that meet a flush one after the other, from where it publishes on.
 
-    The first is, with moment 0, where a single read met most windows; the others lie on both sides of that.
+    A single one is, with moment 0, where a read met most windows; several lie on both sides of that, further
+    apart than a window of a millisecond is long: how long the flush takes varies by more.
     """
     side = (moment + 1) // 2 * (1 if moment % 2 else -1)
-    return Release("flush", fraction=round(0.7 + side * 0.012 + tooth * 0.14, 3))
+    first = 0.7 if teeth == 1 else 0.6
+    return Release("flush", fraction=round(first + side * 0.012 + tooth * 0.2, 3))
