@@ -5,6 +5,7 @@ A shape is run several times in one, which costs little; what is taken failed al
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import groupby
 
@@ -14,7 +15,7 @@ from kalam_props.hunt.amplify import amplified
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial
 from kalam_props.hunt.measure import Bench, count
-from kalam_props.hunt.sharpen import AS_GOOD, placed_together
+from kalam_props.hunt.sharpen import placed_together
 from kalam_props.hunt.structure import goes_down, size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
@@ -34,9 +35,11 @@ RUNS = 2
 """Runs of each shape in each turn: all are tried soon, and the rare ones again."""
 
 FINALISTS = 6
+PLAINEST = 2
 ALONE_RUNS = 8
-"""Of the shapes with as many operations, so many that failed are run so often alone, and compared by that;
-in the next turn as often again, for one that fails one time in ten need not have done so yet."""
+"""Of the shapes with as many operations, so many that failed most often, and so many of the plainest others
+that failed, are run so often alone, and compared by that; in the next turn as often again, for one that fails
+one time in ten need not have done so yet."""
 
 MORE_RUNS = 16
 """As often again one that failed alone once."""
@@ -78,9 +81,10 @@ def _placed(shape: Program) -> list[Program]:
 
 
 def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) -> _Arm | None:
-    """The one of a group that fails about as often alone as any, and is the plainest of those."""
-    likely = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
-    likely = likely[:FINALISTS]
+    """The plainest of a group that alone does not fail clearly less often than any other."""
+    by_seen = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
+    others = sorted(by_seen[FINALISTS:], key=lambda arm: size(arm.program))
+    likely = [*by_seen[:FINALISTS], *others[:PLAINEST]]
     if not likely:
         return None
     for arm in likely:
@@ -92,9 +96,9 @@ def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) ->
         return best if count(best.alone, wanted) >= ENOUGH else None
     if failed[best] < ENOUGH:
         return None
-    return min(
-        (arm for arm in likely if failed[arm] >= AS_GOOD * failed[best]), key=lambda arm: size(arm.program)
-    )
+    # Two counts of the same rate differ by so much: a plainer one that does not need not fail less often.
+    as_often = max(ENOUGH, failed[best] - math.sqrt(2 * failed[best]))
+    return min((arm for arm in likely if failed[arm] >= as_often), key=lambda arm: size(arm.program))
 
 
 def _never(_: list[Trial]) -> bool:

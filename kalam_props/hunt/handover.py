@@ -19,7 +19,7 @@ from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.reductions import flushed_later
-from kalam_props.hunt.sharpen import with_clients_ahead
+from kalam_props.hunt.sharpen import with_clients_ahead, without_release_points
 from kalam_props.hunt.shrink import SHORT, Best, best_of
 from kalam_props.hunt.structure import distinct, steps_of
 from kalam_props.programs.model import Program
@@ -94,11 +94,14 @@ def _for_slower_clients(program: Program) -> Iterable[Program]:
     """The program; with clients ahead; with flushes by row count only once all is written: those that differ.
 
     What is released at some moment is tried with clients ahead first: without, the moment is mostly over.
+    Before that, where nothing is concurrent, without release points: what has to come later does.
     """
     ahead = with_clients_ahead(program)
     timed = any(step.release is not None for step in steps_of(program))
-    first, second = (ahead, program) if timed else (program, ahead)
-    return distinct((first, second, _flushed_later(program))).values()
+    in_turn = timed and not any(round_.concurrent for round_ in program.rounds)
+    first = [without_release_points(program)] if in_turn else []
+    known = [ahead, program] if timed else [program, ahead]
+    return distinct((*first, *known, _flushed_later(program))).values()
 
 
 def _flushed_later(program: Program) -> Program:

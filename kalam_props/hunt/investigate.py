@@ -25,7 +25,7 @@ from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
-from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, count, estimate
+from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, clearly_more, count, estimate
 from kalam_props.hunt.rates import runs_needed
 from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
@@ -51,8 +51,12 @@ CLEAR_AFTER = 10
 """Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
 and the result has an operation too many."""
 
-CHOOSING_SHARE = 0.05
-"""Of the seconds for shrinking, those near the end, in which it is chosen between those two."""
+PROMISING = 0.5
+"""Of some larger ones, those are tried that were seen to fail so often, compared with the steadiest."""
+
+CHOOSING_SHARE = 0.08
+"""Of the seconds for shrinking, those near the end, in which it is chosen between those two: half of them to
+learn how often the smallest fails."""
 
 ENDING_SHARE = 0.03
 HANGING_ENDING_SHARE = 0.12
@@ -129,20 +133,25 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     deadline = began + (1 - ending) * care.shrink_s - choosing_s
     fast_until = began + (HANGING_FAST_SHARE if lab.hanging else FAST_SHARE) * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
-    start: tuple[Best, Rate] | None = None
+    bench, handed = lab, None
     if fast is not None:
-        guess, rate = begin(fast, found, fast_until)
-        small, result = _shrink_on(fast, finding, guess, rate, fast_until, choosing_s, keep)
-        start = failing_here(lab, (result.best, *result.larger), deadline) if rate.seen else None
-        if start is not None and start[0].program == small.program:
-            took = evolve(small.shrinking, seconds=time.monotonic() - began)
-            return evolve(small, shrinking=took, stage="shrunk")
-    if start is None:
-        start = begin(lab, found, deadline)
-        if start[0] is found:
-            finding = evolve(finding, discovery=start[1])
-    small, _ = _shrink_on(lab, finding, *start, deadline, choosing_s, keep)
-    return evolve(small, shrinking=evolve(small.shrinking, seconds=time.monotonic() - began), stage="shrunk")
+        start, rate = begin(fast, found, fast_until)
+        bench, result = fast, _shrink_on(fast, finding, start, rate, fast_until, keep)
+        handed = failing_here(lab, (result.best, *result.larger), deadline) if rate.seen else None
+    if fast is None or handed is None or handed[0].program != result.best.program:
+        start, rate = handed or begin(lab, found, deadline)
+        if start is found:
+            finding = evolve(finding, discovery=rate)
+        bench, result = lab, _shrink_on(lab, finding, start, rate, deadline, keep)
+    best, larger = settled(lab, result, deadline, choosing_s)
+    driver = bench.workspace.target.driver.name
+    seconds = time.monotonic() - began
+    return evolve(
+        _made_small(finding, start, best, result.as_discovered),
+        shrinking=Shrinking(result.tried, result.runs, seconds, result.finished, driver),
+        steadier=None if larger is None else (larger.program, larger.rate),
+        stage="shrunk",
+    )
 
 
 def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
@@ -164,43 +173,43 @@ def hanging(limits: Limits, target: Target) -> Limits:
     return evolve(limits, operation_s=PATIENCE / 1e9 + look_s + HELD_S)
 
 
-def _shrink_on(
-    lab: Lab, finding: Finding, found: Best, rate: Rate, deadline: float, choosing_s: float, keep: Keep
-) -> tuple[Finding, Shrunk]:
-    discovered = finding.names[-1]
-    already_renamed = found.sighting.label != discovered.sighting.label
-
-    def smaller(best: Best, as_discovered: Program) -> Finding:
-        first = Name(best.sighting, best.program)
-        same = best.sighting.label == discovered.sighting.label
-        under_that = finding.program if already_renamed else as_discovered
-        others = () if same else (Name(discovered.sighting, under_that),)
-        return evolve(finding, names=(first, *others), history=best.history)
-
+def _shrink_on(lab: Lab, finding: Finding, start: Best, rate: Rate, deadline: float, keep: Keep) -> Shrunk:
     if rate.seen:
-        keep(smaller(found, found.program))
-    result = shrink(
+        keep(_made_small(finding, start, start, start.program))
+    return shrink(
         lab,
-        found,
+        start,
         rate,
         budget_s=deadline - time.monotonic(),
-        on_better=lambda best, as_discovered: keep(smaller(best, as_discovered)),
+        on_better=lambda best, as_discovered: keep(_made_small(finding, start, best, as_discovered)),
     )
-    larger = None
-    if result.hardly_larger:
-        rate = estimate(lab, result.best.program, result.best.sighting, deadline=deadline)
-        other = reproduced_instead(lab, result, rate, deadline + choosing_s)
-        if other is None:
-            larger = result.steadier(rate)
-        else:
-            result = evolve(result, best=other)
-    driver = lab.workspace.target.driver.name
-    small = evolve(
-        smaller(result.best, result.as_discovered),
-        shrinking=Shrinking(result.tried, result.runs, result.seconds, result.finished, driver),
-        steadier=None if larger is None else (larger.program, larger.rate),
-    )
-    return small, result
+
+
+def _made_small(finding: Finding, start: Best, best: Best, as_discovered: Program) -> Finding:
+    """The finding with a smaller program; and with the smallest under the name that it was discovered by.
+
+    That is `as_discovered`, unless what was shrunk goes by another name from its `start`.
+    """
+    discovered = finding.names[-1]
+    first = Name(best.sighting, best.program)
+    same = best.sighting.label == discovered.sighting.label
+    renamed = start.sighting.label != discovered.sighting.label
+    under_that = finding.program if renamed else as_discovered
+    others = () if same else (Name(discovered.sighting, under_that),)
+    return evolve(finding, names=(first, *others), history=best.history)
+
+
+def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) -> tuple[Best, Best | None]:
+    """What shrinking comes to, and a steadier program that is told of beside it, if there is one.
+
+    `deadline`: of what was shrunk until now, which is mostly over; then there are `choosing_s` seconds more.
+    """
+    if not result.hardly_larger:
+        return result.best, None
+    known_by = max(deadline, time.monotonic() + choosing_s / 2)
+    rate = estimate(bench, result.best.program, result.best.sighting, deadline=known_by)
+    other = reproduced_instead(bench, result, rate, deadline + choosing_s)
+    return (result.best, result.steadier(rate)) if other is None else (other, None)
 
 
 def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
@@ -210,21 +219,19 @@ def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float
     """
     if rate.likely >= TOO_RARE:
         return None
+    steady = max(other.rate.interval[0] for other in result.hardly_larger)
+    promising = [other for other in result.hardly_larger if other.rate.interval[0] >= PROMISING * steady]
     steadiest: dict[int, Best] = {}
-    for other in sorted(result.hardly_larger, key=lambda other: other.rate.interval[0]):
+    for other in sorted(promising, key=lambda other: other.rate.interval[0]):
         steadiest[other.program.operations] = other
     small = result.best
     for _, other in sorted(steadiest.items()):
         larger = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
-        if _clearly_more(larger, rate):
-            rate += estimate(bench, small.program, small.sighting, enough=CLEAR_AFTER, deadline=deadline)
-            if _clearly_more(larger, rate):
+        if clearly_more(larger, rate, CLEARLY_MORE):
+            rate += estimate(bench, small.program, small.sighting, deadline=deadline)
+            if clearly_more(larger, rate, CLEARLY_MORE):
                 return other
     return None
-
-
-def _clearly_more(one: Rate, other: Rate) -> bool:
-    return one.likely >= CLEARLY_MORE * other.likely and one.interval[0] > other.interval[1]
 
 
 def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:

@@ -65,7 +65,7 @@ def placements(program: Program) -> list[Program]:
     race without a flush, each lane's first step at another lane's write or its answer, or a little later;
     what follows a write in its lane, at its answer.
     """
-    plain = _without_release_points(program)
+    plain = without_release_points(program)
     raced = _beside_its_flush(plain)
     found = [plain, *_in_flushes(raced, FRACTIONS)]
     meeting = _all_meeting(raced)
@@ -91,7 +91,7 @@ def placed_together(
     In a race without a flush, with each lane's first step at another lane's write or its answer, or later;
     and with what follows a write in its lane at its answer.
     """
-    plain = _without_release_points(program)
+    plain = without_release_points(program)
     in_flushes = _in_flushes(_beside_its_flush(plain), fractions)
     found = (program, plain, *in_flushes, *_later(plain, in_a_write), _at_its_answer(plain))
     return list(distinct(found).values())
@@ -139,7 +139,7 @@ def _rate(trials: list[Trial], wanted: Sighting) -> float:
     return count(trials, wanted) / len(trials)
 
 
-def _without_release_points(program: Program) -> Program:
+def without_release_points(program: Program) -> Program:
     """Without any, and so that a flush is caused in the round in which it can be met."""
     return joined(map_steps(program, lambda step: evolve(step, release=None)))
 

@@ -57,7 +57,7 @@ def test_a_shape_that_fails_only_when_it_is_repeated_is_not_taken(found):
     """Four times in a run is for finding out soon; what is begun with failed alone."""
 
     def model(program):
-        return {"stale-read": float(len([s for s in steps_of(program) if isinstance(s.op, Select)]) > 1)}
+        return {"stale-read": float(len([s for s in steps_of(program) if isinstance(s.op, Select)]) > 2)}
 
     lab = SimulatedLab(lambda p: model(p) | {"lost-row": 0.0}, 1)
     best, _ = begin(lab, found, ENDLESS)

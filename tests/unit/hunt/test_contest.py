@@ -98,3 +98,21 @@ def test_nothing_is_run_after_the_deadline():
     """Not even once."""
     lab, trials = contest(lambda _: 1.0, ALONE, deadline=0.0)
     assert (trials, lab.executions) == ([], 0)
+
+
+def test_the_plainest_has_its_runs_alone_although_more_failed_as_often_when_repeated():
+    """Four times in a run hardly tells one in three from three in three: seven races are not to hide it."""
+    races = [program({"u0/1": (INSERT,), f"u0/{n}": (DELETE,)}) for n in range(2, 9)]
+    lab, trials = contest(lambda p: 1 - 0.55 ** number(p, Delete), *races, FLUSHED, seed=3)
+    assert lab.programs.count(FLUSHED) == 1
+    assert trials[0].program == FLUSHED
+
+
+def test_few_failures_are_no_reason_to_take_one_that_is_not_as_plain():
+    """Of eight runs, one in three fails two, three or four times."""
+
+    def one_in_three(p):
+        return 1 - 0.65 ** number(p, Delete)
+
+    taken = [contest(one_in_three, RACE, FLUSHED, seed=seed)[1][0].program for seed in range(40)]
+    assert taken.count(FLUSHED) >= 28

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from attrs import evolve
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.operations import Delete, Flush, Insert
 from kalam_props.hunt.handover import failing_here
-from kalam_props.hunt.investigate import reproduced_instead
-from kalam_props.hunt.measure import Rate, estimate
+from kalam_props.hunt.investigate import settled
+from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.shrink import Best, Shrunk
 from kalam_props.hunt.structure import steps_of, with_table
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
@@ -106,6 +107,18 @@ def test_what_follows_a_flush_command_over_http_is_placed_beside_it():
     assert handed_over(lane, lambda p: 0.5 if p.rounds == beside else 0.0).rounds == beside
 
 
+def test_what_only_has_to_come_later_goes_on_without_a_release_point():
+    """A second flush is none while the first one runs; a client that starts anew is as late by itself."""
+    insert, delete = Step(Insert("t", ((1, "a"),))), Step(Delete("t", 1))
+    late = evolve(delete, release=Release("flush", fraction=0.7))
+
+    def lane(step):
+        steps = (insert, Step(Flush("t")), step, Step(Flush("t")))
+        return Program({"t": evolve(TABLE, flush_rows=None)}, (Round({"u0/1": steps}),))
+
+    assert handed_over(lane(late), lambda _: 0.4) == lane(delete)
+
+
 def test_what_follows_an_answer_over_http_is_released_by_it():
     """Its client waits for the answer, and does not start with it."""
     first, second = (Step(Insert("t", ((key, "a"),))) for key in (1, 2))
@@ -114,16 +127,17 @@ def test_what_follows_an_answer_over_http_is_released_by_it():
     assert handed_over(in_turn, lambda p: 0.5 if p.rounds == at_its_answer else 0.0).rounds == at_its_answer
 
 
-def results(rates, seeds):
-    """Operations of the result, where the smallest has two and one with three was accepted before it."""
+def results(rates, seeds, *others):
+    """Operations of the result, where the smallest has two and one with three was accepted before it.
+
+    The time for shrinking is over, as it mostly is.
+    """
     taken = []
     for seed in range(seeds):
         lab = SimulatedLab(lambda p: {"lost-row": rates[p.operations]}, seed)
         small, larger = best(2, 4, 34), best(3, 4, 8)
-        rate = estimate(lab, small.program, small.sighting)
-        shrunk = Shrunk(small, small.program, 0, 0, 0.0, finished=True, larger=(larger,))
-        other = reproduced_instead(lab, shrunk, rate, float("inf"))
-        taken.append((other or small).program.operations)
+        shrunk = Shrunk(small, small.program, 0, 0, 0.0, finished=False, larger=(larger, *others))
+        taken.append(settled(lab, shrunk, time.monotonic(), 60.0)[0].program.operations)
     return taken
 
 
@@ -135,3 +149,21 @@ def test_the_smallest_is_the_result_although_a_larger_one_fails_somewhat_more_of
 def test_a_larger_one_is_the_result_where_the_smallest_hardly_ever_fails():
     """One operation more, for a program that one can work with."""
     assert results({2: 0.03, 3: 0.8}, 100).count(3) >= 95
+
+
+def test_one_that_was_lucky_does_not_take_the_time_of_one_that_is_steady(monkeypatch):
+    """Another program of the smallest size is as rare: it is not run until it has failed ten times."""
+    ran = []
+    until = SimulatedLab.until
+    monkeypatch.setattr(SimulatedLab, "until", lambda lab, p, *rest: ran.append(p) or until(lab, p, *rest))
+    rare = evolve(best(2, 3, 35), program=with_table(program(2), "t", TABLE))
+    assert results({2: 0.03, 3: 0.8}, 20, rare).count(3) >= 19
+    assert rare.program not in ran
+
+
+def test_a_steadier_one_is_told_of_where_the_smallest_stays_the_result():
+    """Three times as often is no reason to give it up, but to say so."""
+    small, larger = best(2, 8, 24), best(3, 38, 40)
+    lab = SimulatedLab(lambda p: {"lost-row": {2: 0.3, 3: 0.95}[p.operations]}, 1)
+    shrunk = Shrunk(small, small.program, 0, 0, 0.0, finished=False, larger=(larger,))
+    assert settled(lab, shrunk, time.monotonic(), 60.0) == (small, larger)
