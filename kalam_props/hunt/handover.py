@@ -21,7 +21,7 @@ from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.reductions import flushed_later
 from kalam_props.hunt.sharpen import with_clients_ahead, without_release_points
 from kalam_props.hunt.shrink import SHORT, Best, best_of
-from kalam_props.hunt.structure import distinct, steps_of
+from kalam_props.hunt.structure import distinct, in_turns, steps_of
 from kalam_props.programs.model import Program
 
 WORTH_SHRINKING = 0.3
@@ -93,15 +93,14 @@ def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tup
 def _for_slower_clients(program: Program) -> Iterable[Program]:
     """The program; with clients ahead; with flushes by row count only once all is written: those that differ.
 
-    What is released at some moment is tried with clients ahead first: without, the moment is mostly over.
-    Before that, where nothing is concurrent, without release points: what has to come later does.
+    What is released at some moment is tried in turn first: what only has to come later does, with clients
+    that start anew. Then with clients ahead, for without them the moment is mostly over.
     """
     ahead = with_clients_ahead(program)
-    timed = any(step.release is not None for step in steps_of(program))
-    in_turn = timed and not any(round_.concurrent for round_ in program.rounds)
-    first = [without_release_points(program)] if in_turn else []
-    known = [ahead, program] if timed else [program, ahead]
-    return distinct((*first, *known, _flushed_later(program))).values()
+    known = [program, ahead, _flushed_later(program)]
+    if any(step.release is not None for step in steps_of(program)):
+        known = [in_turns(without_release_points(program))[0], ahead, program, _flushed_later(program)]
+    return distinct(known).values()
 
 
 def _flushed_later(program: Program) -> Program:

@@ -158,13 +158,19 @@ def smaller_transactions(program: Program) -> Iterator[Program]:
 
 
 def scans(program: Program) -> Iterator[Program]:
-    """A scan in place of a request of which it may only matter that somebody asks; small programs only."""
+    """A scan in place of a request of which it may only matter that somebody asks; small programs only.
+
+    All reads at once first: it may matter that two are the same.
+    """
     everything = places(program)
-    if len(everything) <= FEW_STEPS:
-        for place in everything:
-            op = operation_at(program, place)
-            if isinstance(op, (Insert, Update, Increment, Delete, Get, Count)):
-                yield with_operation(program, place, Select(op.table))
+    if len(everything) > FEW_STEPS:
+        return
+    if sum(isinstance(operation_at(program, place), (Get, Count)) for place in everything) > 1:
+        yield map_operations(program, lambda op: Select(op.table) if isinstance(op, (Get, Count)) else op)
+    for place in everything:
+        op = operation_at(program, place)
+        if isinstance(op, (Insert, Update, Increment, Delete, Get, Count)):
+            yield with_operation(program, place, Select(op.table))
 
 
 def small_keys(program: Program) -> Iterator[Program]:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from attrs import evolve
 
 from kalam_props.history.operations import (
+    AwaitFlush,
     Delete,
     Flush,
     Increment,
@@ -29,6 +30,7 @@ from kalam_props.hunt.structure import (
     keep,
     keys_of,
     lanes_in_turn,
+    map_steps,
     operation_at,
     places,
     steps_of,
@@ -36,7 +38,7 @@ from kalam_props.hunt.structure import (
     with_table,
     without,
 )
-from kalam_props.programs.model import Program, Round, Session, TableDef, user_of
+from kalam_props.programs.model import Program, Round, Session, Step, TableDef, user_of
 
 FEW_ROWS = 4
 """Rows of an insert of which each is tried to be left out; of more, only those at its ends."""
@@ -216,14 +218,32 @@ def less_to_flush(program: Program) -> Iterator[Program]:
 
 
 def flush_by_rows(program: Program) -> Iterator[Program]:
-    """A flush by command left to the table's policy, which asks for it at as many rows as there were."""
-    for place in places(program):
-        op = operation_at(program, place)
-        if isinstance(op, Flush) and program.tables[op.table].flush_rows is None:
-            before = keep(program, {p for p in places(program) if p < place})
-            rows = all_written(before, op.table)
-            table = evolve(program.tables[op.table], flush_rows=max(rows, 1))
-            yield with_table(without(program, {place}), op.table, table)
+    """A flush by command left to the table's policy, which asks for it at as many rows as there were.
+
+    Where there are several, all of them, in turn and each waited for: as many rows again are flushed again.
+    """
+    commands = [place for place in places(program) if isinstance(operation_at(program, place), Flush)]
+    if len(commands) > 1:
+        everywhere = set(range(len(program.rounds)))
+        yield _left_to_the_policy(_waiting(lanes_in_turn(program, everywhere)), program, commands[0])
+    for place in commands:
+        yield _left_to_the_policy(without(program, {place}), program, place)
+
+
+def _left_to_the_policy(changed: Program, program: Program, place: Place) -> Program:
+    """With a policy of as many rows as a command in the program flushes; as it was where there is one."""
+    op = operation_at(program, place)
+    if not isinstance(op, Flush) or program.tables[op.table].flush_rows is not None:
+        return program
+    rows = all_written(keep(program, {p for p in places(program) if p < place}), op.table)
+    return with_table(changed, op.table, evolve(program.tables[op.table], flush_rows=max(rows, 1)))
+
+
+def _waiting(program: Program) -> Program:
+    """With a wait in the place of each flush command."""
+    return map_steps(
+        program, lambda step: Step(AwaitFlush(step.op.table)) if isinstance(step.op, Flush) else step
+    )
 
 
 REDUCTIONS: tuple[Reduction, ...] = (

@@ -305,6 +305,7 @@ _BETWEEN_REQUESTS: dict[str, Yardstick] = {
         (
             _program(None, {_A: (_insert(1),)}, {_A: (_SCAN,), _OTHER: (_SCAN,)}),
             _program(None, {_A: (_insert(1),)}, {_A: (_COUNT,), _OTHER: (_COUNT,)}),
+            _program(None, {_A: (_insert(1),)}, {_A: (_GET,), _OTHER: (_GET,)}),
         ),
         _FOREIGN,
     ),

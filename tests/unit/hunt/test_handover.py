@@ -117,6 +117,10 @@ def test_what_only_has_to_come_later_goes_on_without_a_release_point():
         return Program({"t": evolve(TABLE, flush_rows=None)}, (Round({"u0/1": steps}),))
 
     assert handed_over(lane(late), lambda _: 0.4) == lane(delete)
+    first, flush, after, again = lane(late).rounds[0].lanes["u0/1"]
+    beside = Round({"u0/1": (flush,), "u0/2": (after, again)})
+    raced = lane(late).with_rounds((Round({"u0/1": (first,)}), beside))
+    assert not any(round_.concurrent for round_ in handed_over(raced, lambda _: 0.4).rounds)
 
 
 def test_what_follows_an_answer_over_http_is_released_by_it():

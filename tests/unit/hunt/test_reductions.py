@@ -177,6 +177,13 @@ def test_a_scan_takes_the_place_of_a_request_that_only_has_to_be_there():
     ]
 
 
+def test_two_reads_that_must_be_the_same_are_both_a_scan():
+    """Answers are mixed up of equal requests only: with one scan of two nothing is shown."""
+    both = {"u0/1": (Step(Get("t", 1)),), "u1/1": (Step(Get("t", 1)),)}
+    first = next(iter(candidates(plainer.scans, Program({"t": TABLE}, (Round(both),)))))
+    assert first.rounds[0].lanes == {"u0/1": (Step(Select("t")),), "u1/1": (Step(Select("t")),)}
+
+
 @pytest.mark.parametrize("op", [Select("t"), Flush("t"), AwaitFlush("t"), Txn((Delete("t", 1),))])
 def test_what_is_a_scan_or_no_single_request_of_a_row_is_left_alone(op):
     assert not list(plainer.scans(Program({"t": TABLE}, (Round({"u0/1": (Step(op),)}),))))
@@ -202,6 +209,18 @@ def test_a_flush_by_command_becomes_one_by_row_count():
     assert not steps_with(by_rows, lambda s: isinstance(s.op, Flush))
     assert by_rows.operations == COMMANDED.operations - 1
     assert candidates(reductions.flush_by_rows, TIMED) == []
+
+
+def test_several_flushes_by_command_become_those_of_a_policy_that_are_waited_for():
+    """What is written after the first flush is flushed by itself again."""
+    table = TableDef(TABLE.columns, "id")
+    flush = Step(Flush("t"), release=Release("flush", fraction=0.7))
+    rounds = (Round({"u0/1": (insert(1),)}), Round({"u0/1": (flush,), "u0/2": (Step(Delete("t", 1)), flush)}))
+    first, *_ = candidates(reductions.flush_by_rows, Program({"t": table}, rounds))
+    assert first.tables["t"].flush_rows == 1
+    wait = AwaitFlush("t")
+    assert [step.op for step in steps_of(first)] == [insert(1).op, wait, Delete("t", 1), wait]
+    assert not any(round_.concurrent for round_ in first.rounds)
 
 
 def test_network_faults_go():
