@@ -22,7 +22,7 @@ from kalam_props.hunt.structure import goes_down
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
-SHAPES_SHARE = 0.45
+SHAPES_SHARE = 0.55
 HANGING_SHARE = 0.7
 """Of the seconds for shrinking, those that shapes may take; and where a failure is to wait for nothing."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import AwaitFlush, Delete, Insert, Kill, Select
+from kalam_props.history.operations import AwaitFlush, Delete, Flush, Insert, Kill, Select
 from kalam_props.hunt.contest import shape_that_fails
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Program, Round, Step, TableDef
@@ -116,3 +117,12 @@ def test_few_failures_are_no_reason_to_take_one_that_is_not_as_plain():
 
     taken = [contest(one_in_three, RACE, FLUSHED, seed=seed)[1][0].program for seed in range(40)]
     assert taken.count(FLUSHED) >= 28
+
+
+def test_what_waits_for_no_policy_comes_first():
+    """A run that waits for the server to look at its tables takes ten times as long."""
+    by_command = program({"u0/1": (INSERT, Flush("t"), SCAN)})
+    by_command = evolve(by_command, tables={"t": evolve(by_command.tables["t"], flush_rows=None)})
+    lab, trials = contest(lambda p: 1.0 if has(p, Flush) else 0.0, ALONE, RACE, by_command)
+    assert trials[0].program == by_command
+    assert ALONE not in lab.programs
