@@ -27,6 +27,7 @@ from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
     free_session,
+    joined,
     keep,
     keys_of,
     lanes_in_turn,
@@ -103,14 +104,20 @@ def insert_late(program: Program) -> Iterator[Program]:
 
 
 def sequential(program: Program) -> Iterator[Program]:
-    """No concurrency at all, also with a boundary that the last write reaches; then of one round."""
+    """No concurrency at all, also with a boundary that the last write reaches; then of one round.
+
+    In one session of each user first: where nothing is concurrent there is mostly no need for another.
+    """
     concurrent = [at for at, round_ in enumerate(program.rounds) if round_.concurrent]
     if not concurrent:
         return
     in_turn = lanes_in_turn(program, set(concurrent))
-    yield in_turn
+    merged = _one_session_each(in_turn)
+    yield merged
     for name, table in flushed_later(program).items():
-        yield with_table(in_turn, name, table)
+        yield with_table(merged, name, table)
+    if merged != in_turn:
+        yield in_turn
     if len(concurrent) > 1:
         for at in concurrent:
             yield lanes_in_turn(program, {at})
@@ -304,6 +311,18 @@ def _drop_chunks(program: Program, chunks: list[set[Place]]) -> Iterator[Program
         if len(chunks) % width:
             yield without(program, set().union(*chunks[: len(chunks) % width]))
         width //= 2
+
+
+def _one_session_each(in_turn: Program) -> Program:
+    """With all that a user does in that user's first session; nothing may be concurrent."""
+    return joined(
+        in_turn.with_rounds(
+            tuple(
+                Round({f"{user_of(session)}/1": lane for session, lane in round_.lanes.items()})
+                for round_ in in_turn.rounds
+            )
+        )
+    )
 
 
 def _renamed(program: Program, old: Session, new: Session) -> Iterator[Program]:

@@ -147,8 +147,17 @@ def test_lanes_in_turn_are_also_tried_with_a_boundary_that_they_reach():
     race = Round({"u0/1": (insert(2),), "u0/2": (Step(Delete("t", 2), release=Release("answer")),)})
     program = Program({"t": evolve(TABLE, flush_rows=1)}, (race,))
     found = list(reductions.sequential(program))
-    assert [len(candidate.rounds) for candidate in found] == [2, 2]
-    assert [candidate.tables["t"].flush_rows for candidate in found] == [1, 2]
+    assert [candidate.tables["t"].flush_rows for candidate in found] == [1, 2, 1]
+    assert not any(round_.concurrent for candidate in found for round_ in candidate.rounds)
+
+
+def test_lanes_in_turn_are_those_of_one_session_of_each_user_first():
+    """Where nothing is concurrent there is no need for another session; if there is, it stays."""
+    race = Round({"u0/1": (insert(2),), "u0/2": (Step(Delete("t", 2)),), "u1/3": (Step(Count("t")),)})
+    first, other = reductions.sequential(Program({"t": TableDef(TABLE.columns, "id")}, (race,)))
+    assert first.sessions == ("u0/1", "u1/1")
+    assert [step.op for step in steps_of(first)] == [insert(2).op, Delete("t", 2), Count("t")]
+    assert other.sessions == ("u0/1", "u0/2", "u1/3")
 
 
 def test_keys_are_renumbered_in_order_of_appearance():
