@@ -34,6 +34,9 @@ TURNS = 3
 RUNS = 2
 """Runs of each shape in each turn: all are tried soon, and the rare ones again."""
 
+AT_FIRST = 2
+"""Of the places of a shape, those tried in the first turn: as it was found, and without release points."""
+
 FINALISTS = 6
 PLAINEST = 2
 ALONE_RUNS = 8
@@ -42,10 +45,12 @@ that failed, are run so often alone, and compared by that; in the next turn as o
 one time in ten need not have done so yet."""
 
 MORE_RUNS = 16
-"""As often again one that failed alone once."""
+"""As often again one that failed alone once or twice."""
 
 ENOUGH = 2
-"""Failures after which a shape is taken: one may have been luck."""
+CLEAR = 4
+"""Failures after which a shape may be taken, and those after which nothing larger is looked at: one or two
+may have been luck, and what hardly ever fails is no beginning where something else does."""
 
 
 def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadline: float) -> list[Trial]:
@@ -56,22 +61,30 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     """
     hangs = wanted.name == "hung"
     times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
-    placed = (other for shape in known for other in _placed(shape))
-    arms = {digest(other): _Arm(other) for other in placed}
+    arms: dict[str, _Arm] = {}
+    for shape in known:
+        for place, other in enumerate(_placed(shape)):
+            arms.setdefault(digest(other), _Arm(other, first_turn=1 if place < AT_FIRST else 2))
     groups = [list(group) for _, group in groupby(sorted(arms.values(), key=_turn_of), _turn_of)]
     for turn in range(1, TURNS + 1):
+        rare: _Arm | None = None
         for group in groups:
             for arm in group:
+                if arm.first_turn > turn:
+                    continue
                 if time.monotonic() >= deadline:
                     break
                 arm.run(bench, times, runs, wanted)
                 if hangs and arm.seen >= ENOUGH:
                     return arm.alone
             winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS)
-            if winner is not None:
+            if winner is not None and count(winner.alone, wanted) >= CLEAR:
                 return winner.alone
+            rare = rare or winner
             if time.monotonic() >= deadline:
-                return []
+                break
+        if rare is not None or time.monotonic() >= deadline:
+            return rare.alone if rare is not None else []
     return []
 
 
@@ -100,14 +113,15 @@ def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) ->
         arm.alone += bench.until(arm.program, runs - len(arm.alone), _never)
     failed = {arm: count(arm.alone, wanted) for arm in likely}
     best = max(likely, key=lambda arm: failed[arm])
-    if failed[best] == ENOUGH - 1:
-        best.alone += bench.until(best.program, MORE_RUNS, lambda trials: count(trials, wanted) > 0)
-        return best if count(best.alone, wanted) >= ENOUGH else None
-    if failed[best] < ENOUGH:
+    if failed[best] < ENOUGH - 1:
         return None
     # Two counts of the same rate differ by so much: a plainer one that does not need not fail less often.
-    as_often = max(ENOUGH, failed[best] - math.sqrt(2 * failed[best]))
-    return min((arm for arm in likely if failed[arm] >= as_often), key=lambda arm: size(arm.program))
+    as_often = max(min(ENOUGH, failed[best]), failed[best] - math.sqrt(2 * failed[best]))
+    winner = min((arm for arm in likely if failed[arm] >= as_often), key=lambda arm: size(arm.program))
+    left = CLEAR - failed[winner]
+    if left > 0:
+        winner.alone += bench.until(winner.program, MORE_RUNS, lambda trials: count(trials, wanted) >= left)
+    return winner if count(winner.alone, wanted) >= ENOUGH else None
 
 
 def _never(_: list[Trial]) -> bool:
@@ -120,6 +134,7 @@ class _Arm:
     """A shape at a place in a flush: its failures so far, repeated or not, and its runs alone."""
 
     program: Program
+    first_turn: int
     seen: int = 0
     alone: list[Trial] = field(factory=list)
 

@@ -78,8 +78,11 @@ def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
 def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tuple[list[Trial], float]:
     """Trials until it is clear whether it fails as often as is asked for, and how often that is."""
     # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
-    # the driver either: then only what hardly ever fails is dropped.
-    most = WORTH_SHRINKING if races(program) else RARE
+    # the driver either: then only what hardly ever fails is dropped. Without the race that there was, what is
+    # asked for is that the race was none: else it fails at times, and another one of these far more often.
+    most = 1.0 if not races(program) else WORTH_SHRINKING
+    if not races(best.program):
+        most = RARE
     expected = min(most, best.rate.interval[0])
     rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
 

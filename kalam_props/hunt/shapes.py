@@ -108,18 +108,20 @@ def _line(program: Program, core: Sequence[Place]) -> _Line:
 
 
 def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
-    """Its writes, for the reads after every program may show it as well; all of it.
+    """Its writes, for the reads after every program may show it as well; with one of its reads; all of it.
 
     Of more steps than a handful, those that write the row in question, or the last insert, with what brings
     the server down; those and the last read.
     """
     writes = tuple(placed for placed in line if not isinstance(placed[1].op, READS))
-    handfuls = [writes, line]
+    reads = [placed for placed in line if isinstance(placed[1].op, READS)]
+    with_one = [tuple(p for p in line if p in writes or p is read) for read in reads]
+    handfuls = [writes, *with_one, line]
     if len(line) > MOST_STEPS:
         about = [placed for placed in writes if key is not None and key in keys_of(program, placed[1].op)]
         about = about or [placed for placed in writes if isinstance(placed[1].op, Insert)][-1:]
         kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
-        handfuls += [kept, (*kept, *[p for p in line if isinstance(p[1].op, READS)][-1:])]
+        handfuls += [kept, (*kept, *reads[-1:])]
     for handful in handfuls:
         for some in _one_end_each(handful):
             if 0 < len(some) <= MOST_STEPS:

@@ -54,6 +54,9 @@ FINALISTS = 3
 ONE_BY_ONE = 2
 """Of so many steps in a flush at the most each is also placed alone."""
 
+ENOUGH = 2
+"""Failures that may be luck."""
+
 AS_GOOD = 0.75
 """A plainer program is taken when it fails this often, compared with the best."""
 
@@ -119,7 +122,7 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
     while True:
         for at in left:
             if time.monotonic() >= deadline:
-                return []
+                return _clearest(arms, wanted)
             arms[at] += bench.until(choices[at], runs, lambda _: False)
             if at == 0 and count(arms[0], wanted) == len(arms[0]):
                 return arms[0]  # the plainest fails always: there is nothing better
@@ -133,6 +136,13 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
     if not best:
         return []
     return next(arms[at] for at in left if _rate(arms[at], wanted) >= AS_GOOD * best)
+
+
+def _clearest(arms: list[list[Trial]], wanted: Sighting) -> list[Trial]:
+    """What can be said when the time is over: what failed most often, unless that may be luck."""
+    best = max(arms, key=lambda trials: count(trials, wanted))
+    own = count(arms[-1], wanted)
+    return best if count(best, wanted) > max(2 * own, ENOUGH) else []
 
 
 def _rate(trials: list[Trial], wanted: Sighting) -> float:

@@ -246,6 +246,15 @@ def test_a_write_is_tried_beside_what_other_users_asked_for_meanwhile(tmp_path):
     assert not any([other] in race for race in races for other in (insert(6), GET))
 
 
+def test_of_several_reads_each_is_tried_alone():
+    """The witness of a stale read also names the later one that shows the row again."""
+    whole = program({"1/1": (insert(2),)}, {"0/1": (FLUSH,), "1/1": (SCAN,)}, {"1/1": (GET,)})
+    core = [places(whole)[0], places(whole)[2], places(whole)[3]]
+    kept = [operations(shape, places(shape)) for shape in shapes(whole, core, 2)]
+    assert [insert(2), FLUSH, SCAN] in kept
+    assert [insert(2), FLUSH, GET] in kept
+
+
 def test_a_cut_to_what_the_witness_ran_beside_has_the_row_that_they_write(tmp_path):
     """Without its insert there is nothing to race for."""
     whole = program({"1/1": (insert(1), insert(2))}, {"1/1": (DELETE,), "1/2": (INCREMENT,)}, {"1/1": (GET,)})
