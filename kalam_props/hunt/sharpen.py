@@ -139,10 +139,14 @@ def sharpen(bench: Bench, program: Program, wanted: Sighting, *, deadline: float
 
 
 def _clearest(arms: list[list[Trial]], wanted: Sighting) -> list[Trial]:
-    """What can be said when the time is over: what failed most often, unless that may be luck."""
+    """What can be said when the time is over: what failed most often, unless that may be luck.
+
+    Compared with the program as it is, the last one; where that was not run yet, only what failed always.
+    """
     best = max(arms, key=lambda trials: count(trials, wanted))
-    own = count(arms[-1], wanted)
-    return best if count(best, wanted) > max(2 * own, ENOUGH) else []
+    own, seen = arms[-1], count(best, wanted)
+    clear = seen > max(2 * count(own, wanted), ENOUGH)
+    return best if clear and (own or seen == len(best)) else []
 
 
 def _rate(trials: list[Trial], wanted: Sighting) -> float:

@@ -223,3 +223,18 @@ def test_nothing_is_tried_after_the_deadline():
     trials, lab = chosen(lambda _: {"stale-read": 1.0}, racing(at(0.5)), 1, deadline=0.0)
     assert trials == []
     assert lab.executions == 0
+
+
+@pytest.mark.parametrize(("elsewhere", "place"), [(0.0, at(0.5)), (0.9, None)])
+def test_what_was_seen_until_the_deadline_is_made_use_of(monkeypatch, elsewhere, place):
+    """Each place was run once: one that always fails is taken, unless the others hardly fail less often."""
+    own = racing(at(1.0))
+    clock = iter([0.0] * len(placements(own)))
+    monkeypatch.setattr("kalam_props.hunt.sharpen.time.monotonic", lambda: next(clock, 2.0))
+
+    def model(tried):
+        always = {at(0.5): 1.0, None: 0.0}
+        return {"stale-read": always.get(scan_at(tried), elsewhere)}
+
+    trials, _ = chosen(model, own, 1, deadline=1.0)
+    assert [scan_at(trial.program) for trial in trials[:1]] == ([place] if place else [])
