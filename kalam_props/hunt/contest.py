@@ -11,12 +11,13 @@ from itertools import groupby
 
 from attrs import define, field
 
+from kalam_props.history.operations import Insert
 from kalam_props.hunt.amplify import amplified
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import HANGING_AT_ONCE, Trial
+from kalam_props.hunt.lab import HANGING_AT_ONCE, Enough, Trial
 from kalam_props.hunt.measure import Bench, count
-from kalam_props.hunt.sharpen import placed_together
-from kalam_props.hunt.structure import goes_down, size
+from kalam_props.hunt.sharpen import placed_together, without_release_points
+from kalam_props.hunt.structure import goes_down, size, steps_of
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 
@@ -32,10 +33,11 @@ IN_A_WRITE = (0.3, 0.6, 0.9)
 
 TURNS = 3
 RUNS = 2
-"""Runs of each shape in each turn: all are tried soon, and the rare ones again."""
+"""Runs of each shape in each turn: all are tried soon, and the rare ones again. Each is as it was found and
+without release points in the first one, and at places only in the others."""
 
-AT_FIRST = 2
-"""Of the places of a shape, those tried in the first turn: as it was found, and without release points."""
+LATE_S = 2.0
+"""Seconds after the deadline in which what has failed by then is still run alone."""
 
 FINALISTS = 6
 PLAINEST = 2
@@ -61,10 +63,9 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     """
     hangs = wanted.name == "hung"
     times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
-    arms: dict[str, _Arm] = {}
-    for shape in known:
-        for place, other in enumerate(_placed(shape)):
-            arms.setdefault(digest(other), _Arm(other, first_turn=1 if place < AT_FIRST else 2))
+    at_first = {digest(one) for shape in known for one in (shape, without_release_points(shape))}
+    placed = (other for shape in known for other in _placed(shape))
+    arms = {key: _Arm(other, 1 if key in at_first else 2) for other in placed for key in (digest(other),)}
     groups = [list(group) for _, group in groupby(sorted(arms.values(), key=_turn_of), _turn_of)]
     for turn in range(1, TURNS + 1):
         rare: _Arm | None = None
@@ -77,7 +78,7 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
                 arm.run(bench, times, runs, wanted)
                 if hangs and arm.seen >= ENOUGH:
                     return arm.alone
-            winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS)
+            winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS, deadline)
             if winner is not None and count(winner.alone, wanted) >= CLEAR:
                 return winner.alone
             rare = rare or winner
@@ -93,8 +94,9 @@ def _turn_of(arm: _Arm) -> tuple[bool, int]:
 
     A run that does takes up to ten times as long, and there are many such shapes.
     """
-    waits = any(table.flush_rows is not None for table in arm.program.tables.values())
-    return waits, arm.program.operations
+    tables = arm.program.tables
+    written = {step.op.table for step in steps_of(arm.program) if isinstance(step.op, Insert)}
+    return any(tables[name].flush_rows is not None for name in written), arm.program.operations
 
 
 def _placed(shape: Program) -> list[Program]:
@@ -102,15 +104,19 @@ def _placed(shape: Program) -> list[Program]:
     return [shape] if goes_down(shape) else placed_together(shape, PLACES, IN_A_WRITE)
 
 
-def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) -> _Arm | None:
+def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int, deadline: float) -> _Arm | None:
     """The plainest of a group that alone does not fail clearly less often than any other."""
     by_seen = sorted((arm for arm in group if arm.seen), key=lambda arm: (-arm.seen, size(arm.program)))
     others = sorted(by_seen[FINALISTS:], key=lambda arm: size(arm.program))
     likely = [*by_seen[:FINALISTS], *others[:PLAINEST]]
     if not likely:
         return None
+
+    def enough(most: int) -> Enough:
+        return lambda trials: time.monotonic() >= deadline + LATE_S or count(trials, wanted) >= most
+
     for arm in likely:
-        arm.alone += bench.until(arm.program, runs - len(arm.alone), _never)
+        arm.alone += bench.until(arm.program, runs - len(arm.alone), enough(runs))
     failed = {arm: count(arm.alone, wanted) for arm in likely}
     best = max(likely, key=lambda arm: failed[arm])
     if failed[best] < ENOUGH - 1:
@@ -118,9 +124,10 @@ def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int) ->
     # Two counts of the same rate differ by so much: a plainer one that does not need not fail less often.
     as_often = max(min(ENOUGH, failed[best]), failed[best] - math.sqrt(2 * failed[best]))
     winner = min((arm for arm in likely if failed[arm] >= as_often), key=lambda arm: size(arm.program))
-    left = CLEAR - failed[winner]
-    if left > 0:
-        winner.alone += bench.until(winner.program, MORE_RUNS, lambda trials: count(trials, wanted) >= left)
+    if failed[winner] < CLEAR:
+        winner.alone += bench.until(winner.program, MORE_RUNS, enough(CLEAR - failed[winner]))
+        if count(winner.alone, wanted) < CLEAR <= failed[best]:
+            winner = best
     return winner if count(winner.alone, wanted) >= ENOUGH else None
 
 

@@ -43,26 +43,30 @@ SEEN_TWICE = 5.0
 def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[Best, Rate] | None:
     """The first of some programs, the smallest first, that fails on this bench about as often.
 
-    Where none does, the first that failed here at all: it is small, and nobody knows a better one.
+    Where none does, the smallest that failed here at all, of those the steadiest: nobody knows a better one.
     `deadline`: for this and all that is left to do; placing a program anew may take a third of that.
     """
-    failed = None
+    failed: list[tuple[Best, Rate]] = []
     for _, of_one_size in groupby(chain, key=lambda best: best.program.operations):
         steadiest = sorted(of_one_size, key=lambda one: one.rate.interval[0], reverse=True)[:OF_ONE_SIZE]
         tries = [(best, program) for best in steadiest for program in _for_slower_clients(best.program)]
         for best, program in tries:
             if time.monotonic() >= deadline:
-                return failed
+                return _smallest(failed)
             trials, expected = _runs_of(bench, program, best, deadline)
             rate = Rate(count(trials, best.sighting), len(trials))
             if rate.seen > 1 and rate.likely >= expected / 2:
                 return best_of(trials, best.sighting), rate
-            if rate.seen and failed is None:
-                failed = best_of(trials, best.sighting), rate
+            if rate.seen:
+                failed.append((best_of(trials, best.sighting), rate))
         placed = _placed_anew(bench, steadiest[0], deadline)
         if placed is not None:
             return placed, placed.rate
-    return failed
+    return _smallest(failed)
+
+
+def _smallest(failed: list[tuple[Best, Rate]]) -> tuple[Best, Rate] | None:
+    return min(failed, key=lambda one: (one[0].program.operations, -one[1].interval[0]), default=None)
 
 
 def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:

@@ -27,7 +27,7 @@ from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, clearly_more, count, estimate
 from kalam_props.hunt.rates import runs_needed
-from kalam_props.hunt.shrink import Best, Shrunk, shrink
+from kalam_props.hunt.shrink import TWICE, Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced
@@ -206,10 +206,19 @@ def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) ->
     """
     if not result.hardly_larger:
         return result.best, None
-    known_by = max(deadline, time.monotonic() + choosing_s / 2)
-    rate = estimate(bench, result.best.program, result.best.sighting, deadline=known_by)
-    other = reproduced_instead(bench, result, rate, deadline + choosing_s)
-    return (result.best, result.steadier(rate)) if other is None else (other, None)
+    until = deadline + choosing_s
+    known_by = min(until, max(deadline, time.monotonic() + choosing_s / 2))
+    small = result.best
+    rate = estimate(bench, small.program, small.sighting, deadline=known_by)
+    other = reproduced_instead(bench, result, rate, until)
+    if other is not None:
+        return other, None
+    larger = result.steadier(rate)
+    if larger is None:
+        return small, None
+    # What it was accepted for may have been seen with another driver.
+    again = estimate(bench, larger.program, larger.sighting, enough=CLEAR_AFTER, deadline=until)
+    return small, evolve(larger, rate=again) if clearly_more(again, rate, TWICE) else None
 
 
 def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best | None:

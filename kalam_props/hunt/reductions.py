@@ -229,27 +229,30 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
 
     Where there are several, all of them, in turn and each waited for: as many rows again are flushed again.
     """
-    commands = [place for place in places(program) if isinstance(operation_at(program, place), Flush)]
-    if len(commands) > 1:
-        everywhere = set(range(len(program.rounds)))
-        yield _left_to_the_policy(_waiting(lanes_in_turn(program, everywhere)), program, commands[0])
-    for place in commands:
-        yield _left_to_the_policy(without(program, {place}), program, place)
+    commands: dict[str, list[Place]] = {}
+    for place in places(program):
+        op = operation_at(program, place)
+        if isinstance(op, Flush) and program.tables[op.table].flush_rows is None:
+            commands.setdefault(op.table, []).append(place)
+    for table, at in commands.items():
+        if len(at) > 1:
+            in_turn = lanes_in_turn(program, set(range(len(program.rounds))))
+            yield _left_to_the_policy(_waiting(in_turn, table), program, table, at[0])
+        for place in at:
+            yield _left_to_the_policy(without(program, {place}), program, table, place)
 
 
-def _left_to_the_policy(changed: Program, program: Program, place: Place) -> Program:
-    """With a policy of as many rows as a command in the program flushes; as it was where there is one."""
-    op = operation_at(program, place)
-    if not isinstance(op, Flush) or program.tables[op.table].flush_rows is not None:
-        return program
-    rows = all_written(keep(program, {p for p in places(program) if p < place}), op.table)
-    return with_table(changed, op.table, evolve(program.tables[op.table], flush_rows=max(rows, 1)))
+def _left_to_the_policy(changed: Program, program: Program, table: str, place: Place) -> Program:
+    """With a policy of as many rows as a command in the program flushes."""
+    rows = all_written(keep(program, {p for p in places(program) if p < place}), table)
+    return with_table(changed, table, evolve(program.tables[table], flush_rows=max(rows, 1)))
 
 
-def _waiting(program: Program) -> Program:
-    """With a wait in the place of each flush command."""
+def _waiting(program: Program, table: str) -> Program:
+    """With a wait in the place of each flush command of a table."""
+    wait = Step(AwaitFlush(table))
     return map_steps(
-        program, lambda step: Step(AwaitFlush(step.op.table)) if isinstance(step.op, Flush) else step
+        program, lambda step: wait if isinstance(step.op, Flush) and step.op.table == table else step
     )
 
 

@@ -143,10 +143,12 @@ def _clearest(arms: list[list[Trial]], wanted: Sighting) -> list[Trial]:
 
     Compared with the program as it is, the last one; where that was not run yet, only what failed always.
     """
-    best = max(arms, key=lambda trials: count(trials, wanted))
-    own, seen = arms[-1], count(best, wanted)
-    clear = seen > max(2 * count(own, wanted), ENOUGH)
-    return best if clear and (own or seen == len(best)) else []
+    failed = [trials for trials in arms if count(trials, wanted) > ENOUGH]
+    if not failed:
+        return []
+    best, own = max(failed, key=lambda trials: _rate(trials, wanted)), arms[-1]
+    clear = _rate(best, wanted) > 2 * _rate(own, wanted) if own else _rate(best, wanted) == 1
+    return best if clear else []
 
 
 def _rate(trials: list[Trial], wanted: Sighting) -> float:

@@ -80,7 +80,7 @@ def swept(moment: int, number: int) -> int:
 
 
 def in_comb(moment: int, tooth: int, teeth: int) -> Release:
-    """The `tooth`th of several requests that meet a flush one after the other, from where it publishes on.
+    """The `tooth`th of several requests that meet a flush one after the other, about where it publishes.
 
     A single one is, with moment 0, where a read met most windows; several lie on both sides of that, further
     apart than a window of a millisecond is long: how long the flush takes varies by more.

@@ -180,4 +180,15 @@ def test_a_steadier_one_is_told_of_where_the_smallest_stays_the_result():
     small, larger = best(2, 8, 24), best(3, 38, 40)
     lab = SimulatedLab(lambda p: {"lost-row": {2: 0.3, 3: 0.95}[p.operations]}, 1)
     shrunk = Shrunk(small, small.program, 0, 0, 0.0, finished=False, larger=(larger,))
-    assert settled(lab, shrunk, time.monotonic(), 60.0) == (small, larger)
+    best_one, steadier = settled(lab, shrunk, time.monotonic(), 60.0)
+    assert best_one == small
+    assert steadier.program == larger.program
+    assert steadier.rate.seen == 10  # measured here, and not what it was accepted for
+
+
+def test_a_steadier_one_is_not_told_of_for_what_it_did_with_another_driver():
+    """Over HTTP it failed always; with processes it does not fail more often than the smallest."""
+    small, larger = best(2, 8, 24), best(3, 40, 40)
+    lab = SimulatedLab(lambda p: {"lost-row": {2: 0.35, 3: 0.35}[p.operations]}, 1)
+    shrunk = Shrunk(small, small.program, 0, 0, 0.0, finished=False, larger=(larger,))
+    assert settled(lab, shrunk, time.monotonic(), 60.0) == (small, None)

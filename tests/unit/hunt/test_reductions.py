@@ -232,6 +232,15 @@ def test_several_flushes_by_command_become_those_of_a_policy_that_are_waited_for
     assert not any(round_.concurrent for round_ in first.rounds)
 
 
+def test_flushes_of_another_table_stay_as_they_are():
+    """One table's commands at a time: what the other one is flushed by may be what matters."""
+    tables = {name: TableDef(TABLE.columns, "id", name=None if name == "t" else name) for name in ("t", "s")}
+    lane = (insert(1), Step(Flush("t")), Step(Flush("s")), Step(Delete("t", 1)), Step(Flush("t")))
+    first, *_ = candidates(reductions.flush_by_rows, Program(tables, (Round({"u0/1": lane}),)))
+    assert (first.tables["t"].flush_rows, first.tables["s"].flush_rows) == (1, None)
+    assert [step.op for step in steps_of(first)][1:3] == [AwaitFlush("t"), Flush("s")]
+
+
 def test_network_faults_go():
     """A failure that needs no cut connection must not show one."""
     (quiet, *_) = candidates(plainer.quiet_network, TIMED)
