@@ -19,9 +19,9 @@ from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.reductions import flushed_later
-from kalam_props.hunt.sharpen import with_clients_ahead, without_release_points
+from kalam_props.hunt.sharpen import with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
-from kalam_props.hunt.structure import distinct, in_turns, steps_of
+from kalam_props.hunt.structure import distinct, steps_of
 from kalam_props.programs.model import Program
 
 WORTH_SHRINKING = 0.3
@@ -82,11 +82,8 @@ def _placed_anew(bench: Bench, best: Best, deadline: float) -> Best | None:
 def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tuple[list[Trial], float]:
     """Trials until it is clear whether it fails as often as is asked for, and how often that is."""
     # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
-    # the driver either: then only what hardly ever fails is dropped. Without the race that there was, what is
-    # asked for is that the race was none: else it fails at times, and another one of these far more often.
-    most = 1.0 if not races(program) else WORTH_SHRINKING
-    if not races(best.program):
-        most = RARE
+    # the driver either: then only what hardly ever fails is dropped.
+    most = WORTH_SHRINKING if races(program) else RARE
     expected = min(most, best.rate.interval[0])
     rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
 
@@ -100,14 +97,12 @@ def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tup
 def _for_slower_clients(program: Program) -> Iterable[Program]:
     """The program; with clients ahead; with flushes by row count only once all is written: those that differ.
 
-    What is released at some moment is tried in turn first: what only has to come later does, with clients
-    that start anew. Then with clients ahead, for without them the moment is mostly over.
+    What is released at some moment is tried with clients ahead first: without, the moment is mostly over.
     """
     ahead = with_clients_ahead(program)
-    known = [program, ahead, _flushed_later(program)]
-    if any(step.release is not None for step in steps_of(program)):
-        known = [in_turns(without_release_points(program))[0], ahead, program, _flushed_later(program)]
-    return distinct(known).values()
+    timed = any(step.release is not None for step in steps_of(program))
+    first, second = (ahead, program) if timed else (program, ahead)
+    return distinct((first, second, _flushed_later(program))).values()
 
 
 def _flushed_later(program: Program) -> Program:

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import evolve
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import Delete, Flush, Insert, Select
+from kalam_props.history.operations import Flush, Insert
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.investigate import settled
 from kalam_props.hunt.measure import Rate
@@ -105,32 +105,6 @@ def test_what_follows_a_flush_command_over_http_is_placed_beside_it():
     )
     beside = (Round({"u0/1": (insert,)}), Round({"u0/1": (Step(Flush("t")),), "u0/2": (late,)}))
     assert handed_over(lane, lambda p: 0.5 if p.rounds == beside else 0.0).rounds == beside
-
-
-def test_what_only_has_to_come_later_goes_on_without_a_release_point():
-    """A second flush is none while the first one runs; a client that starts anew is as late by itself."""
-    insert, delete = Step(Insert("t", ((1, "a"),))), Step(Delete("t", 1))
-    late = evolve(delete, release=Release("flush", fraction=0.7))
-
-    def lane(step):
-        steps = (insert, Step(Flush("t")), step, Step(Flush("t")))
-        return Program({"t": evolve(TABLE, flush_rows=None)}, (Round({"u0/1": steps}),))
-
-    assert handed_over(lane(late), lambda _: 0.9) == lane(delete)
-    first, flush, after, again = lane(late).rounds[0].lanes["u0/1"]
-    beside = Round({"u0/1": (flush,), "u0/2": (after, again)})
-    raced = lane(late).with_rounds((Round({"u0/1": (first,)}), beside))
-    assert not any(round_.concurrent for round_ in handed_over(raced, lambda _: 0.9).rounds)
-
-
-def test_a_race_is_not_handed_over_in_turn_where_that_fails_at_times_only():
-    """The reads after the program meet the window now and then; the one that is aimed at it always does."""
-    insert, read = Step(Insert("t", ((1, "a"),))), Step(Select("t"), release=Release("flush", fraction=0.5))
-    raced = Program({"t": TABLE}, (Round({"u0/1": (insert,), "u0/2": (read,)}),))
-    taken = [
-        handed_over(raced, lambda p: 1.0 if p.rounds[0].concurrent else 0.15, seed=seed) for seed in range(20)
-    ]
-    assert sum(p.rounds[0].concurrent for p in taken) >= 19
 
 
 def test_what_follows_an_answer_over_http_is_released_by_it():
