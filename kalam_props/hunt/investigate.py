@@ -45,7 +45,10 @@ TOO_RARE = 0.3
 """A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
 
 CLEARLY_MORE = 4
-"""So many times as often."""
+"""So many times as often; one with as many operations need only do so twice as often (`TWICE`), where the
+smallest fails in less than every second run."""
+
+SELDOM = 0.5
 
 CLEAR_AFTER = 10
 """Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
@@ -226,19 +229,24 @@ def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float
 
     `rate`: of the smallest, from a few failures; it is measured again before it is given up for that.
     """
-    if rate.likely >= TOO_RARE:
-        return None
-    steady = max(other.rate.interval[0] for other in result.hardly_larger)
-    promising = [other for other in result.hardly_larger if other.rate.interval[0] >= PROMISING * steady]
-    steadiest: dict[int, Best] = {}
-    for other in sorted(promising, key=lambda other: other.rate.interval[0]):
-        steadiest[other.program.operations] = other
     small = result.best
+    own = small.program.operations
+    others = [
+        other
+        for other in result.hardly_larger
+        if rate.likely < (TOO_RARE if other.program.operations > own else SELDOM)
+    ]
+    steady = max((other.rate.interval[0] for other in others), default=0.0)
+    steadiest: dict[int, Best] = {}
+    for other in sorted(others, key=lambda other: other.rate.interval[0]):
+        if other.rate.interval[0] >= PROMISING * steady:
+            steadiest[other.program.operations] = other
     for _, other in sorted(steadiest.items()):
-        larger = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
-        if clearly_more(larger, rate, CLEARLY_MORE):
+        times = CLEARLY_MORE if other.program.operations > own else TWICE
+        again = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
+        if clearly_more(again, rate, times):
             rate += estimate(bench, small.program, small.sighting, deadline=deadline)
-            if clearly_more(larger, rate, CLEARLY_MORE):
+            if clearly_more(again, rate, times):
                 return other
     return None
 
