@@ -18,7 +18,7 @@ from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
-from kalam_props.history.events import History, ServerEvent
+from kalam_props.history.events import Fail, History, Invoke, ServerEvent
 from kalam_props.history.operations import Flush, Insert
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
@@ -130,7 +130,7 @@ class Lab:
         path = self._new_path(program)
         history = self._execute(program, path, self.limits, self.aim)
         verdict = judge(history, expect=self.expect)
-        shown = evidence(history, asked_for_flush=asks_for_flush(program))
+        shown = evidence(history, asked_for_flush=asks_for_flush(program, history))
         self.exercised.add(shown, verdict.unknown)
         with self._lock:
             self.flush_times.learn(history)
@@ -276,16 +276,16 @@ def _tells_of_death(history: History) -> bool:
     return any(isinstance(event, ServerEvent) and event.what == "died" for event in history.events)
 
 
-def asks_for_flush(program: Program) -> bool:
-    """Whether the program asks for a flush: by command, or with as many rows as its boundary."""
+def asks_for_flush(program: Program, history: History) -> bool:
+    """Whether a run asked for a flush: by command, or with as many rows, not refused, as a boundary."""
+    refused = {event.of for event in history.events if isinstance(event, Fail)}
     rows: dict[str, int] = {}
-    for round_ in program.rounds:
-        for lane in round_.lanes.values():
-            for step in lane:
-                if isinstance(step.op, Flush):
-                    return bool(rows)
-                if isinstance(step.op, Insert):
-                    rows[step.op.table] = rows.get(step.op.table, 0) + len(step.op.rows)
+    for event in history.events:
+        if isinstance(event, Invoke) and event.i not in refused:
+            if isinstance(event.op, Flush):
+                return bool(rows)
+            if isinstance(event.op, Insert):
+                rows[event.op.table] = rows.get(event.op.table, 0) + len(event.op.rows)
     return any(
         table.flush_rows is not None and rows.get(name, 0) >= table.flush_rows
         for name, table in program.tables.items()
