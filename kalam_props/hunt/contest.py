@@ -17,8 +17,7 @@ from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import HANGING_AT_ONCE, Enough, Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.sharpen import placed_together, without_release_points
-from kalam_props.hunt.structure import goes_down, size, steps_of
-from kalam_props.programs.codec import digest
+from kalam_props.hunt.structure import distinct, goes_down, size, steps_of
 from kalam_props.programs.model import Program
 
 TIMES = 4
@@ -63,10 +62,10 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     """
     hangs = wanted.name == "hung"
     times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
-    at_first = {digest(one) for shape in known for one in (shape, without_release_points(shape))}
-    placed = (other for shape in known for other in _placed(shape))
-    arms = {key: _Arm(other, 1 if key in at_first else 2) for other in placed for key in (digest(other),)}
-    groups = [list(group) for _, group in groupby(sorted(arms.values(), key=_turn_of), _turn_of)]
+    at_first = distinct(one for shape in known for one in (shape, without_release_points(shape)))
+    placed = distinct(other for shape in known for other in _placed(shape))
+    arms = [_Arm(other, 1 if key in at_first else 2) for key, other in placed.items()]
+    groups = [list(group) for _, group in groupby(sorted(arms, key=_turn_of), _turn_of)]
     for turn in range(1, TURNS + 1):
         rare: _Arm | None = None
         for group in groups:
@@ -84,8 +83,10 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
             rare = rare or winner
             if time.monotonic() >= deadline:
                 break
-        if rare is not None or time.monotonic() >= deadline:
-            return rare.alone if rare is not None else []
+        if rare is not None:
+            return rare.alone
+        if time.monotonic() >= deadline:
+            return []
     return []
 
 
@@ -131,11 +132,6 @@ def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int, de
     return winner if count(winner.alone, wanted) >= ENOUGH else None
 
 
-def _never(_: list[Trial]) -> bool:
-    """When all runs are wanted."""
-    return False
-
-
 @define(eq=False)
 class _Arm:
     """A shape at a place in a flush: its failures so far, repeated or not, and its runs alone."""
@@ -149,7 +145,7 @@ class _Arm:
         """Run it, repeated where that can be done."""
         outage = times > 1 and goes_down(self.program)
         repeated = amplified(self.program, BESIDE if outage else times)
-        trials = bench.until(repeated, runs, _never)
+        trials = bench.until(repeated, runs, lambda _: False)
         self.seen += count(trials, wanted)
         if repeated == self.program:
             self.alone += trials

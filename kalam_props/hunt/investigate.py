@@ -20,14 +20,15 @@ from kalam_props.execution.aim import LONGEST_PERIOD_NS
 from kalam_props.execution.run import Limits
 from kalam_props.hunt import seeds
 from kalam_props.hunt.beginning import begin
+from kalam_props.hunt.choose import settled
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
-from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, clearly_more, count, estimate
+from kalam_props.hunt.measure import CONFIRM_RUNS, Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed
-from kalam_props.hunt.shrink import TWICE, Best, Shrunk, shrink
+from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced
@@ -41,25 +42,9 @@ HANGING_FAST_SHARE = 0.5
 """Of the seconds for shrinking, those in which candidates are tried over HTTP; where one waits for requests
 that hang, they are no quicker over HTTP."""
 
-TOO_RARE = 0.3
-"""A smallest program that fails less often is given up for a slightly larger one that fails clearly more."""
-
-CLEARLY_MORE = 4
-"""So many times as often; one with as many operations need only do so twice as often (`TWICE`), where the
-smallest fails in less than every second run."""
-
-SELDOM = 0.5
-
-CLEAR_AFTER = 10
-"""Failures after which it is known how often that one fails. With four, luck makes one in two of one in five,
-and the result has an operation too many."""
-
-PROMISING = 0.5
-"""Of some larger ones, those are tried that were seen to fail so often, compared with the steadiest."""
-
 CHOOSING_SHARE = 0.08
-"""Of the seconds for shrinking, those near the end, in which it is chosen between those two: half of them to
-learn how often the smallest fails."""
+"""Of the seconds for shrinking, those near the end, in which it is settled which program is the result: half
+of them to learn how often the smallest fails."""
 
 ENDING_SHARE = 0.03
 HANGING_ENDING_SHARE = 0.12
@@ -136,12 +121,12 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
     deadline = began + (1 - ending) * care.shrink_s - choosing_s
     fast_until = began + (HANGING_FAST_SHARE if lab.hanging else FAST_SHARE) * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
-    bench, handed = lab, None
+    handed: tuple[Best, Rate] | None = None
     if fast is not None:
         start, rate = begin(fast, found, fast_until)
         bench, result = fast, _shrink_on(fast, finding, start, rate, fast_until, keep)
         handed = failing_here(lab, (result.best, *result.larger), deadline) if rate.seen else None
-    if fast is None or handed is None or handed[0].program != result.best.program:
+    if handed is None or handed[0].program != result.best.program:
         start, rate = handed or begin(lab, found, deadline)
         if start is found:
             finding = evolve(finding, discovery=rate)
@@ -200,55 +185,6 @@ def _made_small(finding: Finding, start: Best, best: Best, as_discovered: Progra
     under_that = finding.program if renamed else as_discovered
     others = () if same else (Name(discovered.sighting, under_that),)
     return evolve(finding, names=(first, *others), history=best.history)
-
-
-def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) -> tuple[Best, Best | None]:
-    """What shrinking comes to, and a steadier program that is told of beside it, if there is one.
-
-    `deadline`: of what was shrunk until now, which is mostly over; then there are `choosing_s` seconds more.
-    """
-    if not result.hardly_larger:
-        return result.best, None
-    until = deadline + choosing_s
-    known_by = min(until, max(deadline, time.monotonic() + choosing_s / 2))
-    small = result.best
-    rate = estimate(bench, small.program, small.sighting, deadline=known_by)
-    other = reproduced_instead(bench, result, rate, until)
-    if other is not None:
-        return other, None
-    larger = result.steadier(rate)
-    if larger is None:
-        return small, None
-    # What it was accepted for may have been seen with another driver.
-    again = estimate(bench, larger.program, larger.sighting, enough=CLEAR_AFTER, deadline=until)
-    return small, evolve(larger, rate=again) if clearly_more(again, rate, TWICE) else None
-
-
-def reproduced_instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best | None:
-    """A program that is hardly larger, where the smallest hardly ever fails and that one clearly does.
-
-    `rate`: of the smallest, from a few failures; it is measured again before it is given up for that.
-    """
-    small = result.best
-    own = small.program.operations
-    others = [
-        other
-        for other in result.hardly_larger
-        if rate.likely < (TOO_RARE if other.program.operations > own else SELDOM)
-    ]
-    steady = max((other.rate.interval[0] for other in others), default=0.0)
-    steadiest: dict[int, Best] = {}
-    for other in sorted(others, key=lambda other: other.rate.interval[0]):
-        if other.rate.interval[0] >= PROMISING * steady:
-            steadiest[other.program.operations] = other
-    for _, other in sorted(steadiest.items()):
-        times = CLEARLY_MORE if other.program.operations > own else TWICE
-        again = estimate(bench, other.program, other.sighting, enough=CLEAR_AFTER, deadline=deadline)
-        if clearly_more(again, rate, times):
-            rate += estimate(bench, small.program, small.sighting, deadline=deadline)
-            if clearly_more(again, rate, times):
-                return other
-    return None
 
 
 def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:

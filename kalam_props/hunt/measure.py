@@ -86,8 +86,3 @@ def estimate(
 def count(trials: list[Trial], wanted: Sighting) -> int:
     """How many of these trials show the anomaly, or a more telling one of its family."""
     return sum(trial.showing(wanted) is not None for trial in trials)
-
-
-def clearly_more(one: Rate, other: Rate, times: float) -> bool:
-    """Whether one was seen so many times as often as the other, and more often even if both were luck."""
-    return one.likely >= times * other.likely and one.interval[0] > other.interval[1]

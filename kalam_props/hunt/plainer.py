@@ -30,6 +30,7 @@ from kalam_props.history.operations import (
 from kalam_props.hunt.structure import (
     map_operations,
     map_places,
+    map_sessions,
     map_steps,
     operation_at,
     places,
@@ -41,7 +42,7 @@ from kalam_props.hunt.structure import (
 )
 from kalam_props.programs import payloads
 from kalam_props.programs.keys import key_of, with_key_type
-from kalam_props.programs.model import Program, Round, TableDef, user_of
+from kalam_props.programs.model import Program, TableDef, user_of
 from kalam_props.programs.tables import before
 
 FEW_STEPS = 8
@@ -201,9 +202,7 @@ def small_names(program: Program) -> Iterator[Program]:
         user = users[user_of(session)]
         numbers[user] = numbers.get(user, 0) + 1
         names[session] = f"{user}/{numbers[user]}"
-    yield program.with_rounds(
-        tuple(Round({names[session]: lane for session, lane in r.lanes.items()}) for r in program.rounds)
-    )
+    yield map_sessions(program, names.__getitem__)
 
 
 def _named_columns(program: Program, table: str) -> Iterator[str]:

@@ -27,9 +27,11 @@ from kalam_props.hunt import plainer
 from kalam_props.hunt.structure import (
     Place,
     free_session,
+    in_turns,
     keep,
     keys_of,
     lanes_in_turn,
+    map_sessions,
     map_steps,
     operation_at,
     places,
@@ -235,7 +237,7 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
             commands.setdefault(op.table, []).append(place)
     for table, at in commands.items():
         if len(at) > 1:
-            in_turn = lanes_in_turn(program, set(range(len(program.rounds))))
+            in_turn, _ = in_turns(program)
             yield _left_to_the_policy(_waiting(in_turn, table), program, table, at[0])
         for place in at:
             yield _left_to_the_policy(without(program, {place}), program, table, place)
@@ -320,18 +322,11 @@ def _one_session_each(in_turn: Program) -> Program:
 
     Rounds stay: in one lane what is aimed at a flush would be so still, with a client that starts too late.
     """
-    return in_turn.with_rounds(
-        tuple(
-            Round({f"{user_of(session)}/1": lane for session, lane in round_.lanes.items()})
-            for round_ in in_turn.rounds
-        )
-    )
+    return map_sessions(in_turn, lambda session: f"{user_of(session)}/1")
 
 
 def _renamed(program: Program, old: Session, new: Session) -> Iterator[Program]:
     """A session under another name, where no round has both."""
     if old == new or any(old in r.lanes and new in r.lanes for r in program.rounds):
         return
-    yield program.with_rounds(
-        tuple(Round({new if s == old else s: lane for s, lane in r.lanes.items()}) for r in program.rounds)
-    )
+    yield map_sessions(program, lambda session: new if session == old else session)

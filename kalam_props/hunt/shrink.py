@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from kalam_props.hunt.amplify import amplified, repetitions
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.lab import Enough, Trial
-from kalam_props.hunt.measure import Bench, Rate, clearly_more, count, estimate
+from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.rates import lower_bound, runs_needed, still_fails
 from kalam_props.hunt.reductions import REDUCTIONS
 from kalam_props.hunt.sharpen import sharpen
@@ -36,9 +36,6 @@ PHASES = 4
 
 SHORT = 6
 """Operations of a program whose timing is looked into."""
-
-TWICE = 2
-"""So many times as often must a larger program fail for it to be told of."""
 
 TIMING_SHARE = 0.25
 """Of the seconds that are left, those that this may take."""
@@ -95,12 +92,6 @@ class Shrunk:
         """The programs of up to two operations more, the last accepted first."""
         most = self.best.program.operations + 2
         return tuple(other for other in self.larger if other.program.operations <= most)
-
-    def steadier(self, rate: Rate) -> Best | None:
-        """One of these with more operations that clearly fails twice as often as `rate`, if there was one."""
-        own = self.best.program.operations
-        larger = (other for other in self.hardly_larger if other.program.operations > own)
-        return next((other for other in larger if clearly_more(other.rate, rate, TWICE)), None)
 
 
 OnBetter = Callable[[Best, Program], None]

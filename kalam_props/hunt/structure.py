@@ -82,6 +82,13 @@ def map_steps(program: Program, change: Callable[[Step], Step]) -> Program:
     )
 
 
+def map_sessions(program: Program, name: Callable[[Session], Session]) -> Program:
+    """The program with its sessions under other names, two of no round under one."""
+    return program.with_rounds(
+        tuple(Round({name(session): lane for session, lane in r.lanes.items()}) for r in program.rounds)
+    )
+
+
 def steps_of(program: Program) -> list[Step]:
     """Every step, in the order of the program."""
     return [step for r in program.rounds for lane in r.lanes.values() for step in lane]

@@ -9,8 +9,8 @@ from attrs import evolve
 from simulated import SimulatedLab, sighting
 
 from kalam_props.history.operations import Flush, Insert
+from kalam_props.hunt.choose import settled
 from kalam_props.hunt.handover import failing_here
-from kalam_props.hunt.investigate import settled
 from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.shrink import Best, Shrunk
 from kalam_props.hunt.structure import steps_of, with_table
