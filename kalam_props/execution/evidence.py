@@ -5,12 +5,12 @@ What a target does not let us see is None, not 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from attrs import asdict, frozen
 
 from kalam_props.history.events import Fail, FlushRun, History, Info, Invoke, Notify, Ok
-from kalam_props.history.operations import READS, AwaitFlush, Kill, Pause, Restart
+from kalam_props.history.operations import READS, AwaitFlush, Flush, Insert, Kill, Pause, Restart
 
 
 @frozen
@@ -64,8 +64,9 @@ class Evidence:
         return None
 
 
-def evidence(history: History, *, asked_for_flush: bool) -> Evidence:
-    """What one history shows."""
+def evidence(history: History, flush_rows: Mapping[str, int | None]) -> Evidence:
+    """What one history shows. `flush_rows`: rows of each table that ask for a flush; None: none do."""
+    asked_for_flush = _asked_for_flush(history, flush_rows)
     spans, indeterminate, reads = _spans(history)
     flushes = [
         event for event in history.events if isinstance(event, FlushRun) and event.status == "completed"
@@ -94,6 +95,19 @@ def evidence(history: History, *, asked_for_flush: bool) -> Evidence:
             isinstance(event, Notify) and event.change != "initial" for event in history.events
         ),
     )
+
+
+def _asked_for_flush(history: History, flush_rows: Mapping[str, int | None]) -> bool:
+    """Whether a run asked for a flush: by a command after rows, or by rows, not refused, at a boundary."""
+    refused = {event.of for event in history.events if isinstance(event, Fail)}
+    rows = dict.fromkeys(flush_rows, 0)
+    for event in history.events:
+        if isinstance(event, Invoke) and event.i not in refused:
+            if isinstance(event.op, Flush) and any(rows.values()):
+                return True
+            if isinstance(event.op, Insert):
+                rows[event.op.table] += len(event.op.rows)
+    return any(boundary is not None and rows[name] >= boundary for name, boundary in flush_rows.items())
 
 
 def met_its_flush(history: History) -> bool:

@@ -18,8 +18,7 @@ from kalam_props.execution.aim import Aim, FlushTimes
 from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
-from kalam_props.history.events import Fail, History, Invoke, ServerEvent
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.events import History, ServerEvent
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
 from kalam_props.hunt.seeds import program_text
@@ -130,7 +129,7 @@ class Lab:
         path = self._new_path(program)
         history = self._execute(program, path, self.limits, self.aim)
         verdict = judge(history, expect=self.expect)
-        shown = evidence(history, asked_for_flush=asks_for_flush(program, history))
+        shown = evidence(history, {name: table.flush_rows for name, table in program.tables.items()})
         self.exercised.add(shown, verdict.unknown)
         with self._lock:
             self.flush_times.learn(history)
@@ -274,19 +273,3 @@ def _hung(trial: Trial) -> bool:
 def _tells_of_death(history: History) -> bool:
     """Whether the server ended by itself under it."""
     return any(isinstance(event, ServerEvent) and event.what == "died" for event in history.events)
-
-
-def asks_for_flush(program: Program, history: History) -> bool:
-    """Whether a run asked for a flush: by command, or with as many rows, not refused, as a boundary."""
-    refused = {event.of for event in history.events if isinstance(event, Fail)}
-    rows: dict[str, int] = {}
-    for event in history.events:
-        if isinstance(event, Invoke) and event.i not in refused:
-            if isinstance(event.op, Flush):
-                return bool(rows)
-            if isinstance(event.op, Insert):
-                rows[event.op.table] = rows.get(event.op.table, 0) + len(event.op.rows)
-    return any(
-        table.flush_rows is not None and rows.get(name, 0) >= table.flush_rows
-        for name, table in program.tables.items()
-    )

@@ -146,7 +146,7 @@ def _summary(scenario: Scenario, recorded: History, path: Path) -> ScenarioResul
         flush_ms=tuple((e.ended[0] - e.began[0]) / 1e6 for e in flushes),
         users=tuple(_user(user, found, scenario) for user, found in seen.items()),
         verdict=judge(recorded),
-        evidence=evidence(recorded, asked_for_flush=scenario.users * scenario.rows >= scenario.flush_rows),
+        evidence=evidence(recorded, {TABLE: scenario.flush_rows}),
         history=path,
     )
 
