@@ -174,10 +174,9 @@ class _Search:
                 self._begin(position)
                 continue
             self.left -= 1
-            if self.calls[position].required:
-                self.frontier = self._order(position)
-                if not self.frontier:
-                    return Found("unknown") if self.gave_up else Found("violated", stuck=position)
+            self.frontier = self._order(position)
+            if not self.frontier:
+                return Found("unknown") if self.gave_up else Found("violated", stuck=position)
             self._end(position)
             self._fold()
         return Found("holds")
@@ -222,7 +221,11 @@ class _Search:
         return rest
 
     def _order(self, target: int) -> list[_Configuration]:
-        """The configurations, from those of the frontier, in which `target` is done."""
+        """The configurations, from those of the frontier, in which `target` is done.
+
+        Where it need not be done, those in which it is not, or in part, as well.
+        """
+        required = self.calls[target].required
         widest = max(_NARROW, min(_WIDEST, (self.budget - self.tried) // (4 * self.left)))
         reached: dict[_Identity, _Configuration] = {}
         seen: set[_Identity] = set()
@@ -233,11 +236,13 @@ class _Search:
             if identity in seen:
                 continue
             seen.add(identity)
-            if progress.get(target) == DONE:
+            done = progress.get(target) == DONE
+            if done or not required:
                 reached[identity] = configuration
                 if len(reached) >= widest:
                     self.gave_up = self.gave_up or bool(stack)
                     break
+            if done:
                 continue
             stack.extend(self._next(configuration, target))
         return list(reached.values())

@@ -7,8 +7,7 @@ answered instead, and what other reads of the row show, say what to call it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
@@ -34,9 +33,6 @@ _MANY = 6
 
 _MOST_VERSIONS = 200
 """Contents of a row that are tried; increments alone can make endlessly many."""
-
-_LOST_AT_MOST = 6
-"""Changes that are left out, in all combinations, to see whether their loss explains a value."""
 
 
 @frozen(eq=False)
@@ -399,30 +395,48 @@ def _name_of_wrong_value(
 
 
 def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
-    """The fewest changes that were acknowledged, and without which the row is as it was shown."""
-    done = [
-        call
+    """Changes that were acknowledged, and without which the row is as it was shown; none that is not needed.
+
+    With all of them left open, an order that has the row so is looked for; then with one after the other, the
+    first one first, required again unless that leaves no such order.
+    """
+    lost = {
+        call.i: evolve(call, required=False)
         for call in one.before
         if call.end is not None
         and call.end < one.call.start
         and isinstance(evidence.acts[call.i].op, (Increment, Update))
         and evidence.acts[call.i].outcome == "ok"
-    ][-_LOST_AT_MOST:]
-    for number in range(1, len(done) + 1):
-        for lost in combinations(done, number):
-            rest = [call for call in one.before if call not in lost]
-            if _was_ever_there(evidence.world, evolve(one, before=rest)):
-                return [evidence.acts[call.i] for call in lost]
-    return []
+    }
+    if not _has_been_there(evidence.world, one, lost):
+        return []
+    for i in list(lost):
+        others = {other: call for other, call in lost.items() if other != i}
+        if _has_been_there(evidence.world, one, others):
+            lost = others
+    return [evidence.acts[i] for i in lost]
+
+
+def _has_been_there(world: World, one: _Accused, left_open: Mapping[int, Call]) -> bool:
+    """Whether an order, in which some calls may have had no effect, gives the row what was shown."""
+    before = [left_open.get(call.i, call) for call in one.before]
+    return _when_shown(world, evolve(one, before=before)) is True
 
 
 def _was_ever_there(world: World, one: _Accused) -> bool:
     """Whether some order of the writes gives the row what was shown, at any time before the read was over."""
+    return _when_shown(world, one) is not False
+
+
+def _when_shown(world: World, one: _Accused) -> bool | None:
+    """Whether there is such an order; None: it could not be decided."""
     if one.shown not in _versions(one.before):
         return False
     earlier = evolve(one.call, start=0)
     calls = [earlier if call is one.call else call for call in one.before]
     found = find_order(world, calls)
+    if found.verdict == "unknown":
+        return None
     return found.stuck is None or calls[found.stuck] is not earlier
 
 

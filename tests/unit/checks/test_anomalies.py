@@ -304,6 +304,23 @@ VIOLATED = {
         ("failed-but-visible",),
         (3, 5),
     ),
+    "phantom row: of the last of three statements, of which one was refused": (
+        """
+        u0/1 0-1 insert 1=a | 2=b | 3=c -> fail invalid
+        u0/1 2-3 select                 -> 1=a 2=b 3=c
+        """,
+        ("phantom-row",),
+        (3,),
+    ),
+    "phantom row: of a refused statement, gone and there again": (
+        """
+        u0/1 0-1 insert 1=a | 2=b -> fail invalid
+        u0/1 2-3 select           ->
+        u0/1 4-5 select           -> 1=a
+        """,
+        ("phantom-row",),
+        (1, 3, 5),
+    ),
     "lost update: acknowledged, and never seen": (
         """
         u0/1 0-1 insert 1=a     -> ok 1
@@ -334,6 +351,24 @@ VIOLATED = {
         """,
         ("lost-update",),
         (3, 4, 9),
+    ),
+    "lost update: three of many changes, the first of them long ago": (
+        """
+        u0/1 0-1   insert 1=a:0   -> ok 1
+        u0/1 2-3   increment 1    -> ok 1
+        u0/1 4-5   update 1=b     -> ok 1
+        u0/2 4-5   increment 1    -> ok 1
+        u0/1 6-7   increment 1    -> ok 1
+        u0/1 8-9   update 1=c     -> ok 1
+        u0/1 10-11 increment 1    -> ok 1
+        u0/2 10-11 increment 1    -> ok 1
+        u0/1 12-13 increment 1    -> ok 1
+        u0/1 14-15 update 1=d     -> ok 1
+        u0/1 16-17 increment 1    -> ok 1
+        u0/1 18-19 select         -> 1=a:7
+        """,
+        ("lost-update",),
+        (5, 11, 13, 14, 17, 19, 23),
     ),
     "lost update: one of a text, while increments after it were counted": (
         """
@@ -665,6 +700,15 @@ HOLDS = {
         u0/1 0-1 insert 1=a       -> ok 1
         u0/1 2-3 insert 2=b | 1=c -> fail duplicate-key
         u0/1 4-5 select           -> 1=a 2=b
+        """,
+    "what the first of three statements did before another was refused, seen by two later reads": """
+        u0/1 0-1 insert 1=a | 2=b | 3=c -> fail invalid
+        u0/1 2-3 select                 -> 1=a
+        u0/1 4-5 select                 -> 1=a
+        """,
+    "nothing of it, where the first one was refused": """
+        u0/1 0-1 insert 1=a | 2=b | 3=c -> fail invalid
+        u0/1 2-3 select                 ->
         """,
     "a refused batch leaves nothing": """
         u0/1 0-1 insert 1=a     -> ok 1
