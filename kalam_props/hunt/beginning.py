@@ -26,6 +26,10 @@ SHAPES_SHARE = 0.55
 HANGING_SHARE = 0.7
 """Of the seconds for shrinking, those that shapes may take; and where a failure is to wait for nothing."""
 
+OTHERS_FIRST = 0.5
+OUTAGES_UNTIL = 0.85
+"""Of that, when the first turn of those without an outage is over, and those with one."""
+
 GUESS_RUNS = 36
 """Runs of a guess at the most, at all places together, before it is given up."""
 
@@ -52,17 +56,31 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     share = HANGING_SHARE if wanted.name == "hung" else SHAPES_SHARE
     began = time.monotonic()
     shapes_until = began + share * (deadline - began)
-    # Each run with an outage takes as long as ten without: those must not take the time of all.
-    outages = [shape for shape in known if goes_down(shape)]
-    others = [shape for shape in known if not goes_down(shape)]
-    others_until = (began + shapes_until) / 2 if outages else shapes_until
-    trials = (
-        shape_that_fails(bench, others, wanted, others_until)
-        or shape_that_fails(bench, outages, wanted, shapes_until)
-        or _cut_that_fails(bench, found, history, deadline)
+    trials = _shape_that_fails(bench, known, wanted, began, shapes_until) or _cut_that_fails(
+        bench, found, history, deadline
     )
     best = best_of(trials, wanted) if trials else found
     return best, estimate(bench, best.program, best.sighting, deadline=share_until(deadline))
+
+
+def _shape_that_fails(
+    bench: Bench, known: list[Program], wanted: Sighting, began: float, deadline: float
+) -> list[Trial]:
+    """Those in which the server goes down have a part of the time for themselves, and come in between.
+
+    A run of one takes as long as ten without: they must not take the time of all. And of the others there are
+    many, at all their places: where a failure needs an outage, none of them shows it.
+    """
+    outages = [shape for shape in known if goes_down(shape)]
+    others = [shape for shape in known if not goes_down(shape)]
+    if not outages:
+        return shape_that_fails(bench, others, wanted, deadline)
+    spent = deadline - began
+    return (
+        shape_that_fails(bench, others, wanted, began + OTHERS_FIRST * spent, turns=1)
+        or shape_that_fails(bench, outages, wanted, began + OUTAGES_UNTIL * spent)
+        or shape_that_fails(bench, others, wanted, deadline)
+    )
 
 
 def share_until(deadline: float) -> float:

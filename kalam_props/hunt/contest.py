@@ -17,7 +17,8 @@ from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.lab import HANGING_AT_ONCE, Enough, Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.sharpen import placed_together, without_release_points
-from kalam_props.hunt.structure import distinct, goes_down, size, steps_of
+from kalam_props.hunt.size import size
+from kalam_props.hunt.structure import distinct, goes_down, steps_of
 from kalam_props.programs.model import Program
 
 TIMES = 4
@@ -54,8 +55,13 @@ CLEAR = 4
 may have been luck, and what hardly ever fails is no beginning where something else does."""
 
 
-def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadline: float) -> list[Trial]:
+def shape_that_fails(
+    bench: Bench, known: list[Program], wanted: Sighting, deadline: float, *, turns: int = TURNS
+) -> list[Trial]:
     """Trials of a shape that fails, at a place in a flush; of few operations, and often. None: none does.
+
+    One that failed once alone, and clearly when it was repeated, is taken where the turns, or the time, are
+    over: nobody knows a better one.
 
     Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
     then the runs are side by side, nothing is repeated in them, and the first that fails clearly is taken.
@@ -66,7 +72,8 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
     placed = distinct(other for shape in known for other in _placed(shape))
     arms = [_Arm(other, 1 if key in at_first else 2) for key, other in placed.items()]
     groups = [list(group) for _, group in groupby(sorted(arms, key=_turn_of), _turn_of)]
-    for turn in range(1, TURNS + 1):
+    hardly: _Arm | None = None
+    for turn in range(1, turns + 1):
         rare: _Arm | None = None
         for group in groups:
             for arm in group:
@@ -78,16 +85,21 @@ def shape_that_fails(bench: Bench, known: list[Program], wanted: Sighting, deadl
                 if hangs and arm.seen >= ENOUGH:
                     return arm.alone
             winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS, deadline)
-            if winner is not None and count(winner.alone, wanted) >= CLEAR:
-                return winner.alone
-            rare = rare or winner
+            if winner is not None:
+                seen = count(winner.alone, wanted)
+                if seen >= CLEAR:
+                    return winner.alone
+                if seen >= ENOUGH:
+                    rare = rare or winner
+                else:
+                    hardly = hardly or winner
             if time.monotonic() >= deadline:
                 break
         if rare is not None:
             return rare.alone
         if time.monotonic() >= deadline:
-            return []
-    return []
+            break
+    return hardly.alone if hardly is not None else []
 
 
 def _turn_of(arm: _Arm) -> tuple[bool, int]:
@@ -129,7 +141,8 @@ def _best_alone(bench: Bench, group: list[_Arm], wanted: Sighting, runs: int, de
         winner.alone += bench.until(winner.program, MORE_RUNS, enough(CLEAR - failed[winner]))
         if count(winner.alone, wanted) < CLEAR <= failed[best]:
             winner = best
-    return winner if count(winner.alone, wanted) >= ENOUGH else None
+    alone = count(winner.alone, wanted)
+    return winner if alone >= ENOUGH or (alone and winner.seen >= ENOUGH) else None
 
 
 @define(eq=False)

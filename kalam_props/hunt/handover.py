@@ -15,10 +15,10 @@ from itertools import groupby
 from attrs import evolve
 
 from kalam_props.hunt.beginning import probe, share_until
+from kalam_props.hunt.flushing import flushed_later
 from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
-from kalam_props.hunt.reductions import flushed_later
 from kalam_props.hunt.sharpen import with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
 from kalam_props.hunt.structure import distinct, steps_of
@@ -33,8 +33,9 @@ RARE = 0.1
 EACH_PLACE = 8
 """Runs at each place at which a program is placed anew."""
 
-OF_ONE_SIZE = 2
-"""Of the programs with as many operations, so many that failed most often: which is the last may be luck."""
+AS_OFTEN = 0.5
+"""Of the programs with as many operations two are tried: the last one that failed so often, compared with the
+steadiest, and that. Which is the last may be luck."""
 
 SEEN_TWICE = 5.0
 """Failures to be expected of so many runs that two of them will be seen, 24 times in 25."""
@@ -48,8 +49,12 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
     """
     failed: list[tuple[Best, Rate]] = []
     for _, of_one_size in groupby(chain, key=lambda best: best.program.operations):
-        steadiest = sorted(of_one_size, key=lambda one: one.rate.interval[0], reverse=True)[:OF_ONE_SIZE]
-        tries = [(best, program) for best in steadiest for program in _for_slower_clients(best.program)]
+        small, steadiest = _last_and_steadiest(list(of_one_size))
+        tries = [
+            (best, program)
+            for best in ((small,) if small is steadiest else (small, steadiest))
+            for program in _for_slower_clients(best.program)
+        ]
         for best, program in tries:
             if time.monotonic() >= deadline:
                 return _smallest(failed)
@@ -59,10 +64,17 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
                 return best_of(trials, best.sighting), rate
             if rate.seen:
                 failed.append((best_of(trials, best.sighting), rate))
-        placed = _placed_anew(bench, steadiest[0], deadline)
+        placed = _placed_anew(bench, steadiest, deadline)
         if placed is not None:
             return placed, placed.rate
     return _smallest(failed)
+
+
+def _last_and_steadiest(of_one_size: list[Best]) -> tuple[Best, Best]:
+    """Of programs with as many operations, the last first."""
+    steadiest = max(of_one_size, key=lambda one: one.rate.interval[0])
+    often = (one for one in of_one_size if one.rate.likely >= AS_OFTEN * steadiest.rate.likely)
+    return next(often), steadiest
 
 
 def _smallest(failed: list[tuple[Best, Rate]]) -> tuple[Best, Rate] | None:

@@ -1,7 +1,6 @@
 """Ways to make a program smaller, each a function from a program to candidates, most daring first.
 
-None knows whether a candidate still fails; the shrinker asks. A pass that a race would not survive (such as
-`sequential`) is still worth its try: a failure that survives it is no race, and the report says so.
+None knows whether a candidate still fails; the shrinker asks.
 """
 
 from __future__ import annotations
@@ -18,29 +17,24 @@ from kalam_props.history.operations import (
     Flush,
     Increment,
     Insert,
-    Operation,
     Update,
-    parts,
-    row_versions,
 )
-from kalam_props.hunt import plainer
+from kalam_props.hunt import plainer, races
+from kalam_props.hunt.flushing import all_written, rows_written
 from kalam_props.hunt.structure import (
     Place,
-    free_session,
     in_turns,
     keep,
     keys_of,
-    lanes_in_turn,
     map_sessions,
     map_steps,
     operation_at,
     places,
-    steps_of,
     with_operation,
     with_table,
     without,
 )
-from kalam_props.programs.model import Program, Round, Session, Step, TableDef, user_of
+from kalam_props.programs.model import Program, Session, Step, user_of
 
 FEW_ROWS = 4
 """Rows of an insert of which each is tried to be left out; of more, only those at its ends."""
@@ -104,66 +98,6 @@ def insert_late(program: Program) -> Iterator[Program]:
             yield without(with_operation(program, later, made), {earlier})
 
 
-def sequential(program: Program) -> Iterator[Program]:
-    """No concurrency at all, also with a boundary that the last write reaches; then of one round.
-
-    In one session of each user first: where nothing is concurrent there is mostly no need for another.
-    """
-    concurrent = [at for at, round_ in enumerate(program.rounds) if round_.concurrent]
-    if not concurrent:
-        return
-    in_turn = lanes_in_turn(program, set(concurrent))
-    merged = _one_session_each(in_turn)
-    yield merged
-    for name, table in flushed_later(program).items():
-        yield with_table(merged, name, table)
-    if merged != in_turn:
-        yield in_turn
-    if len(concurrent) > 1:
-        for at in concurrent:
-            yield lanes_in_turn(program, {at})
-
-
-def take_out_of_race(program: Program) -> Iterator[Program]:
-    """A lane of a race with more than two, done before the others or after them."""
-    for at, round_ in enumerate(program.rounds):
-        if len(round_.lanes) > 2:
-            for session, lane in round_.lanes.items():
-                rest = Round({other: steps for other, steps in round_.lanes.items() if other != session})
-                alone = Round({session: lane})
-                for pair in ((alone, rest), (rest, alone)):
-                    yield program.with_rounds((*program.rounds[:at], *pair, *program.rounds[at + 1 :]))
-
-
-def move_out_of_race(program: Program) -> Iterator[Program]:
-    """The beginning of a racing lane done before the race, or its end after it: all but a step, then one."""
-    for at, round_ in enumerate(program.rounds):
-        if not round_.concurrent:
-            continue
-        for session, lane in round_.lanes.items():
-            for cut in sorted({len(lane) - 1, 1} - {0}, reverse=True):
-                first = Round({session: lane[:cut]})
-                rest = Round({**round_.lanes, session: lane[cut:]})
-                if len(lane) > cut:
-                    yield program.with_rounds((*program.rounds[:at], first, rest, *program.rounds[at + 1 :]))
-                    race = Round({**round_.lanes, session: lane[:-cut]})
-                    last = Round({session: lane[-cut:]})
-                    yield program.with_rounds((*program.rounds[:at], race, last, *program.rounds[at + 1 :]))
-
-
-def race_with_the_round_before(program: Program) -> Iterator[Program]:
-    """One lane of a race beside what came before it, in place of what it raced with.
-
-    Where it was released, it then meets that.
-    """
-    for at, (before, round_) in enumerate(pairwise(program.rounds), 1):
-        if round_.concurrent:
-            for session, lane in round_.lanes.items():
-                other = free_session(session, before.lanes) if session in before.lanes else session
-                both = Round({**before.lanes, other: lane})
-                yield program.with_rounds((*program.rounds[: at - 1], both, *program.rounds[at + 1 :]))
-
-
 def merge_sessions(program: Program) -> Iterator[Program]:
     """Every session of a user as its first where they do not race; then one user for two."""
     sessions = program.sessions
@@ -214,7 +148,7 @@ def less_to_flush(program: Program) -> Iterator[Program]:
     for place in places(program):
         op = operation_at(program, place)
         for name, table in program.tables.items():
-            if table.flush_rows is None or not _rows_written(op, name):
+            if table.flush_rows is None or not rows_written(op, name):
                 continue
             fewer = [without(program, {place})]
             if isinstance(op, Insert) and len(op.rows) > 1:
@@ -264,9 +198,10 @@ REDUCTIONS: tuple[Reduction, ...] = (
     drop_lanes,
     drop_steps,
     insert_late,
-    race_with_the_round_before,
+    races.race_with_the_round_before,
     flush_by_rows,
-    sequential,
+    races.sequential,
+    races.clear_of_flushes,
     plainer.plain_values,
     plainer.quiet_network,
     plainer.no_waits,
@@ -274,8 +209,8 @@ REDUCTIONS: tuple[Reduction, ...] = (
     smaller_batches,
     less_to_flush,
     merge_inserts,
-    take_out_of_race,
-    move_out_of_race,
+    races.take_out_of_race,
+    races.move_out_of_race,
     merge_sessions,
     drop_pairs,
     plainer.smaller_transactions,
@@ -287,25 +222,6 @@ REDUCTIONS: tuple[Reduction, ...] = (
 """In the order in which they are tried: what removes most comes first."""
 
 
-def all_written(program: Program, table: str) -> int:
-    """Row versions that a program adds to a table."""
-    return sum(_rows_written(step.op, table) for step in steps_of(program))
-
-
-def flushed_later(program: Program) -> dict[str, TableDef]:
-    """The tables that can be flushed by row count before all is written, with a boundary that all reaches."""
-    return {
-        name: evolve(table, flush_rows=written)
-        for name, table in program.tables.items()
-        if table.flush_rows is not None and table.flush_rows < (written := all_written(program, name))
-    }
-
-
-def _rows_written(op: Operation, table: str) -> int:
-    """Row versions that an operation adds to a table."""
-    return sum(row_versions(inner) for inner in parts(op) if getattr(inner, "table", None) == table)
-
-
 def _drop_chunks(program: Program, chunks: list[set[Place]]) -> Iterator[Program]:
     """Delta debugging (Zeller and Hildebrandt 2002): halves first, then quarters, down to single chunks."""
     width = len(chunks) // 2
@@ -315,14 +231,6 @@ def _drop_chunks(program: Program, chunks: list[set[Place]]) -> Iterator[Program
         if len(chunks) % width:
             yield without(program, set().union(*chunks[: len(chunks) % width]))
         width //= 2
-
-
-def _one_session_each(in_turn: Program) -> Program:
-    """With all that a user does in that user's first session; nothing may be concurrent.
-
-    Rounds stay: in one lane what is aimed at a flush would be so still, with a client that starts too late.
-    """
-    return map_sessions(in_turn, lambda session: f"{user_of(session)}/1")
 
 
 def _renamed(program: Program, old: Session, new: Session) -> Iterator[Program]:

@@ -25,7 +25,8 @@ from kalam_props.history.operations import (
     Restart,
     row_versions,
 )
-from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, size, step_at
+from kalam_props.hunt.size import size
+from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, step_at
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
 
 MOST_STEPS = 4

@@ -24,7 +24,7 @@ from kalam_props.hunt.measure import Bench, Rate, count, estimate
 from kalam_props.hunt.rates import lower_bound, runs_needed, still_fails
 from kalam_props.hunt.reductions import REDUCTIONS
 from kalam_props.hunt.sharpen import sharpen
-from kalam_props.hunt.structure import size
+from kalam_props.hunt.size import size
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.programs.tables import misplaced

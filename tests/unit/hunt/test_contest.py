@@ -156,3 +156,20 @@ def test_a_plain_one_that_was_lucky_does_not_take_the_place_of_a_clear_one():
 
     taken = [contest(model, RACE, FLUSHED, LONG, seed=seed)[1][0].program for seed in range(40)]
     assert sum(p.operations == RACE.operations and not has(p, AwaitFlush) for p in taken) >= 38
+
+
+def test_what_failed_once_alone_and_always_repeated_is_taken_at_the_end():
+    """Nobody knows a better one; what fails as often alone and is not seen to when it is repeated is luck."""
+    for repeated, taken in ((1.0, True), (0.0, False)):
+        failures = iter([1.0])
+        _, trials = contest(
+            lambda p, rate=repeated, once=failures: rate if number(p, Delete) > 1 else next(once, 0.0),
+            FLUSHED,
+        )
+        assert bool(trials) is taken
+
+
+def test_one_turn_is_all_there_is_where_no_more_are_asked_for():
+    lab = SimulatedLab(lambda _: {"lost-row": 0.0}, 1)
+    assert shape_that_fails(lab, [FLUSHED], LOST, ENDLESS, turns=1) == []
+    assert lab.executions == 2

@@ -14,6 +14,7 @@ from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.shrink import Best, Shrunk
 from kalam_props.hunt.structure import steps_of, with_table
+from kalam_props.programs.keys import with_key_type
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 
 
@@ -59,6 +60,20 @@ def test_what_failed_at_all_goes_on_where_nothing_fails_as_often():
         goes_on_with({1: 0.0, 2: 0.03}, best(1, 20, 20), best(2, 20, 20), seed=seed) for seed in range(40)
     ]
     assert set(taken) == {None, 2}
+
+
+def test_of_one_size_the_last_goes_on_unless_it_was_luck():
+    """It is the plainest: with the keys of the one before, shrinking would have to be done again."""
+    for seen, first in ((4, True), (1, False)):
+        last, before = best(2, seen, 8), evolve(best(2, 7, 8), program=with_keys(program(2), 7))
+        lab = SimulatedLab(lambda _: {"lost-row": 1.0}, 1)
+        start = failing_here(lab, (last, before), float("inf"))
+        assert start is not None
+        assert (start[0].program == last.program) is first
+
+
+def with_keys(one, by):
+    return with_key_type(one, "t", "BIGINT", lambda key: key + by)
 
 
 TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT")), "id", flush_rows=1)

@@ -21,7 +21,8 @@ from kalam_props.history.operations import (
 )
 from kalam_props.hunt import plainer, reductions
 from kalam_props.hunt.reductions import REDUCTIONS
-from kalam_props.hunt.structure import keep, places, size, steps_of, without
+from kalam_props.hunt.size import size
+from kalam_props.hunt.structure import keep, places, steps_of, without
 from kalam_props.programs import codec
 from kalam_props.programs.machines import FlushRaces, Tables
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
@@ -133,31 +134,6 @@ def test_keep_and_without_are_complements():
     everything = places(RACE)
     half = set(everything[::2])
     assert keep(RACE, half) == without(RACE, set(everything) - half)
-
-
-def test_sequential_keeps_every_operation():
-    """Making a race sequential changes its order in time, not its operations."""
-    (first, *_) = reductions.sequential(RACE)
-    assert not any(r.concurrent for r in first.rounds)
-    assert first.operations == RACE.operations
-
-
-def test_lanes_in_turn_are_also_tried_with_a_boundary_that_they_reach():
-    """What needed to be quick before a flush of one row need not be if the flush waits for it."""
-    race = Round({"u0/1": (insert(2),), "u0/2": (Step(Delete("t", 2), release=Release("answer")),)})
-    program = Program({"t": evolve(TABLE, flush_rows=1)}, (race,))
-    found = list(reductions.sequential(program))
-    assert [candidate.tables["t"].flush_rows for candidate in found] == [1, 2, 1]
-    assert not any(round_.concurrent for candidate in found for round_ in candidate.rounds)
-
-
-def test_lanes_in_turn_are_those_of_one_session_of_each_user_first():
-    """Where nothing is concurrent there is no need for another session; if there is, it stays."""
-    race = Round({"u0/1": (insert(2),), "u0/2": (Step(Delete("t", 2)),), "u1/3": (Step(Count("t")),)})
-    first, other = reductions.sequential(Program({"t": TableDef(TABLE.columns, "id")}, (race,)))
-    assert first.sessions == ("u0/1", "u1/1")
-    assert [step.op for step in steps_of(first)] == [insert(2).op, Delete("t", 2), Count("t")]
-    assert other.sessions == ("u0/1", "u0/2", "u1/3")
 
 
 def test_keys_are_renumbered_in_order_of_appearance():
@@ -287,30 +263,6 @@ def test_users_and_sessions_are_numbered_from_the_start():
     """The smallest program has u0/1, whoever was drawn."""
     (renamed,) = candidates(plainer.small_names, TIMED)
     assert renamed.sessions == ("u0/1", "u1/1")
-
-
-def test_a_lane_races_with_what_came_before_it():
-    """A second write that was aimed at the first one meets the insert before both instead."""
-    late = Step(Update("t", 1, {"v": "late"}), release=Release("write", fraction=1.4))
-    insert, early = Step(Insert("t", ((1, "a", 0),))), Step(Update("t", 1, {"v": "early"}))
-    program = Program(TIMED.tables, (Round({"u0/1": (insert,)}), Round({"u0/1": (early,), "u0/2": (late,)})))
-    found = candidates(reductions.race_with_the_round_before, program)
-    expected = [
-        Program(TIMED.tables, (Round({"u0/1": (insert,), "u0/2": (step,)}),)) for step in (early, late)
-    ]
-    assert found == expected
-    assert candidates(reductions.race_with_the_round_before, found[0]) == []
-
-
-def test_the_ends_of_racing_lanes_move_out_of_the_race():
-    """What need not race is done before or after: fewer operations are concurrent, none is gone."""
-    moved = candidates(reductions.move_out_of_race, RACE)
-    assert moved
-    for candidate in moved:
-        assert candidate.operations == RACE.operations
-        assert len(candidate.rounds) == len(RACE.rounds) + 1
-    before = moved[0].rounds[1].lanes
-    assert [type(step.op) for step in before["u0/1"]] == [Insert]
 
 
 def test_batches_go_to_one_row_and_to_the_boundary():

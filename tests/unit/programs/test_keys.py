@@ -10,7 +10,7 @@ from attrs import evolve
 from kalam_props.history.operations import After, Delete, Flush, Get, Increment, Insert, Select, Txn, Update
 from kalam_props.hunt.explore import draw
 from kalam_props.hunt.plainer import plain_tables, small_keys
-from kalam_props.hunt.structure import size
+from kalam_props.hunt.size import size
 from kalam_props.programs.codec import from_json, to_json
 from kalam_props.programs.keys import KEY_TYPES, key_of, rekeyed, with_key_type
 from kalam_props.programs.machines import Keys, UuidKeys

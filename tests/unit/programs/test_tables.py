@@ -11,7 +11,7 @@ from kalam_props.history.operations import AwaitFlush, Count, Delete, Flush, Ins
 from kalam_props.hunt.amplify import amplified, repetitions
 from kalam_props.hunt.explore import draw
 from kalam_props.hunt.plainer import fewer_tables
-from kalam_props.hunt.structure import size
+from kalam_props.hunt.size import size
 from kalam_props.programs.codec import digest, from_json, to_json
 from kalam_props.programs.machines import Tables
 from kalam_props.programs.model import Program, Round, Step, TableDef
