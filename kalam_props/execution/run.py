@@ -120,6 +120,9 @@ def execute(
     count. What is absent there is lost for good; what was absent earlier and is there now was transient.
     Subscriptions go on until they were told of everything, or surely will not be.
 
+    A request that is not answered by its deadline ends the program, without the closing rounds: it tells
+    enough, and each of those that follow may take as long.
+
     Raises:
         SetupRefusedError: a table was refused; never a finding.
         ServerDiedError: a server that we manage ended by itself.
@@ -133,10 +136,10 @@ def execute(
             run = _Run(workspace, writer, tables, limits or Limits(), observe, aim or Aim())
             try:
                 for round_ in (*program.rounds, *closing(program)):
-                    if run.lacks_a_table.is_set():
-                        break
-                    run.round(round_)
-                run.await_notifications(program)
+                    if not run.over.is_set():
+                        run.round(round_)
+                if not run.over.is_set():
+                    run.await_notifications(program)
                 run.record_flushes()
                 run.notice_death()
             finally:
@@ -192,7 +195,7 @@ class _Run:
     broken: threading.Event = field(factory=threading.Event)
     going_down: threading.Event = field(factory=threading.Event)
     subscriptions: Subscriptions = field(init=False)
-    lacks_a_table: threading.Event = field(factory=threading.Event)
+    over: threading.Event = field(factory=threading.Event)
     jobs_of_earlier: dict[str, frozenset[str]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -241,7 +244,8 @@ class _Run:
         for number, segment in enumerate(cut):
             if not are_requests(segment):
                 for step in segment:
-                    self.wait(client, step)
+                    if not self.over.is_set():
+                        self.wait(client, step)
             elif number == 0:
                 self.requests(client, segment, armed)
             else:
@@ -362,7 +366,8 @@ class _Run:
 
     def requests(self, client: SessionClient, segment: Sequence[Step], armed: Armed) -> None:
         for index, step in enumerate(segment):
-            self.request(client, step, armed.get(client.name, index))
+            if not self.over.is_set():
+                self.request(client, step, armed.get(client.name, index))
 
     def request(self, client: SessionClient, step: Step, announced: Announced | None) -> None:
         """One request: invocation on disk, request, answer on disk."""
@@ -382,6 +387,8 @@ class _Run:
             self.subscriptions.answered(user_of(client.name), op, answer.affected, began)
         if isinstance(op, Recreate):
             self.recreated(op.table, settled)
+        if not stalled and self.writer.now() - began >= deadline_s * 1e9:
+            self.over.set()
         if settled.spent:
             client.begin_again()
         if settled.error is not None:
@@ -405,7 +412,7 @@ class _Run:
     def recreated(self, name: str, settled: Settled) -> None:
         """A table that may not be there ends the program: nothing done by its name would be about it."""
         if settled.error is not None:
-            self.lacks_a_table.set()
+            self.over.set()
             return
         jobs = flushes.jobs(self.target, self.tables[name].qualified)
         self.jobs_of_earlier[name] = frozenset(job.job for job in jobs)
