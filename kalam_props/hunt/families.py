@@ -4,7 +4,10 @@ A row that a flush dropped is a lost row to the scan at the end, a stale read to
 that is too low, and to a delete a row that is not there. A shrinker that holds on to the name by which a
 failure happened to be discovered keeps the operations that make this name; one that takes any failure slips
 from one bug to another. So a candidate counts when it shows the same name, or one that tells *more* in the
-same family; the names in between two steps of a ladder are never exchanged, and a family is never left.
+same family; the names in between two steps of a ladder are never exchanged, and a family is not left.
+
+But what mixes up users shows as any of these: rows of others are there, and one's own are not. So a row of
+another user tells more than any name of both families.
 
 Three names have two sides, and a family for each: a count is too low or too high, a write affected a row too
 few or too many, a key was refused as missing or as taken. The history says which.
@@ -36,8 +39,7 @@ LADDERS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"wrongly-accepted", "wrongly-refused low", "wrong-affected low"}),
         frozenset({"wrong-count low"}),
     ),
-    # Something is there that must not be. Its rows are different bugs; its answers may be any of them. But
-    # what mixes up users shows as any of these as well, where the other user's rows have keys of one's own.
+    # Something is there that must not be. Its rows are different bugs; its answers may be any of them.
     "surplus": (
         frozenset({"foreign-row"}),
         frozenset({"duplicate-row", "resurrected-row", "phantom-row", "failed-but-visible"}),
@@ -50,6 +52,8 @@ LADDERS: dict[str, tuple[frozenset[str], ...]] = {
 _ALIKE = frozenset({"stale-read", "flickering-row"})
 """A row that a read misses although it is there: which of the two it is called depends on whether another
 read had seen it before. Each counts as the other."""
+
+_ABOVE_ALL = "foreign-row"
 
 _TWO_SIDED = frozenset({"wrong-count", "wrong-affected", "wrongly-refused"})
 
@@ -95,21 +99,24 @@ def sight(anomaly: Anomaly, history: History) -> Sighting:
 
 
 def shows(seen: Sighting, wanted: Sighting) -> bool:
-    """Whether `seen` counts as `wanted`: the same name and side, alike, or more telling in its family."""
+    """Whether `seen` counts as `wanted`: the same name and side, alike, or more telling in its family.
+
+    Or a row of another user, where `wanted` is of a family of several names.
+    """
     if seen.name == wanted.name:
         return seen.side is None or wanted.side is None or seen.side == wanted.side
     if {seen.name, wanted.name} == _ALIKE:
         return True
     for _, step, higher in _steps():
         if wanted.label in step:
-            return seen.label in higher
+            return seen.label in higher or seen.name == _ABOVE_ALL
     return False
 
 
 def most_telling(sightings: Iterable[Sighting], wanted: Sighting) -> Sighting | None:
     """Of those that count as `wanted`, the one highest on its ladder; None: there is none."""
     counted = [seen for seen in sightings if shows(seen, wanted)]
-    heights = {label: at for at, (_, step, _) in enumerate(_steps()) for label in step}
+    heights = {label: at for at, (_, step, _) in enumerate(_steps()) for label in step} | {_ABOVE_ALL: -1}
     return min(counted, key=lambda seen: heights.get(seen.label, len(heights)), default=None)
 
 
