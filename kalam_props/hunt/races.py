@@ -16,7 +16,6 @@ from kalam_props.hunt import plainer
 from kalam_props.hunt.flushing import asking, flushed_later, meetings
 from kalam_props.hunt.structure import (
     free_session,
-    in_turns,
     lanes_in_turn,
     map_sessions,
     map_steps,
@@ -49,11 +48,12 @@ def sequential(program: Program) -> Iterator[Program]:
 def clear_of_flushes(program: Program) -> Iterator[Program]:
     """Nothing under way while a flush is: a boundary that the last write reaches, or each flush waited for.
 
-    With its lanes in turn, where they race; small programs only.
+    Small programs only, of which the lanes do not race: where they have to, so has the flush, as a rule.
     """
-    if len(places(program)) > plainer.FEW_STEPS or not meetings(program):
+    raced = any(round_.concurrent for round_ in program.rounds)
+    if raced or len(places(program)) > plainer.FEW_STEPS or not meetings(program):
         return
-    in_turn, _ = in_turns(map_steps(program, lambda step: evolve(step, release=None)))
+    in_turn = map_steps(program, lambda step: evolve(step, release=None))
     for name, table in flushed_later(program).items():
         yield _waiting_for_each(with_table(in_turn, name, table))
     yield _waiting_for_each(in_turn)

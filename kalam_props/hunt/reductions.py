@@ -163,6 +163,7 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
     """A flush by command left to the table's policy, which asks for it at as many rows as there were.
 
     Where there are several, all of them, in turn and each waited for: as many rows again are flushed again.
+    In a race the last write before it first takes its place: what was aimed at the flush is so still.
     """
     commands: dict[str, list[Place]] = {}
     for place in places(program):
@@ -174,7 +175,23 @@ def flush_by_rows(program: Program) -> Iterator[Program]:
             in_turn, _ = in_turns(program)
             yield _left_to_the_policy(_waiting(in_turn, table), program, table, at[0])
         for place in at:
+            write = _last_write_before(program, place, table)
+            if write is not None and program.rounds[place[0]].concurrent:
+                written = with_operation(program, place, operation_at(program, write))
+                yield _left_to_the_policy(without(written, {write}), program, table, place)
             yield _left_to_the_policy(without(program, {place}), program, table, place)
+
+
+def _last_write_before(program: Program, place: Place, table: str) -> Place | None:
+    """Of the same user, in the round before."""
+    writes = [
+        other
+        for other in places(program)
+        if other[0] == place[0] - 1
+        and user_of(other[1]) == user_of(place[1])
+        and rows_written(operation_at(program, other), table)
+    ]
+    return writes[-1] if writes else None
 
 
 def _left_to_the_policy(changed: Program, program: Program, table: str, place: Place) -> Program:

@@ -101,3 +101,8 @@ def test_each_command_is_waited_for_but_the_last_step():
     (waited,) = races.clear_of_flushes(commands)
     expected = (insert(1).op, Flush("t"), AwaitFlush("t"), Select("t"), insert(2).op, Flush("t"))
     assert tuple(step.op for step in steps_of(waited)) == expected
+
+
+def test_lanes_that_race_are_first_done_in_turn():
+    assert meetings(RACE)
+    assert not list(races.clear_of_flushes(RACE))

@@ -22,7 +22,7 @@ from kalam_props.history.operations import (
 from kalam_props.hunt import plainer, reductions
 from kalam_props.hunt.reductions import REDUCTIONS
 from kalam_props.hunt.size import size
-from kalam_props.hunt.structure import keep, places, steps_of, without
+from kalam_props.hunt.structure import keep, lanes_in_turn, places, steps_of, without
 from kalam_props.programs import codec
 from kalam_props.programs.machines import FlushRaces, Tables
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
@@ -189,11 +189,24 @@ def test_the_boundary_goes_down_with_what_reaches_it():
 
 def test_a_flush_by_command_becomes_one_by_row_count():
     """The policy takes its place, with as many rows as were written; a table that has one keeps it."""
-    (by_rows,) = candidates(reductions.flush_by_rows, COMMANDED)
-    assert by_rows.tables["t"].flush_rows == 3
-    assert not steps_with(by_rows, lambda s: isinstance(s.op, Flush))
-    assert by_rows.operations == COMMANDED.operations - 1
+    found = candidates(reductions.flush_by_rows, COMMANDED)
+    for by_rows in found:
+        assert by_rows.tables["t"].flush_rows == 3
+        assert not steps_with(by_rows, lambda s: isinstance(s.op, Flush))
+        assert by_rows.operations == COMMANDED.operations - 1
     assert candidates(reductions.flush_by_rows, TIMED) == []
+
+
+def test_in_a_race_the_last_write_takes_the_place_of_the_command():
+    """What was aimed at the flush is beside what asks for it still; after it, nothing could be aimed."""
+    beside, after = candidates(reductions.flush_by_rows, COMMANDED)
+    assert [[step.op for step in lane] for lane in beside.rounds[1].lanes.values()] == [
+        [Delete("t", 1)],
+        [Select("t")],
+    ]
+    assert [len(round_.lanes) for round_ in after.rounds] == [1, 1]
+    (alone,) = candidates(reductions.flush_by_rows, lanes_in_turn(COMMANDED, {1}))
+    assert alone == after
 
 
 def test_several_flushes_by_command_become_those_of_a_policy_that_are_waited_for():
