@@ -17,7 +17,7 @@ from attrs import evolve
 from kalam_props.hunt.beginning import probe, share_until
 from kalam_props.hunt.flushing import flushed_later
 from kalam_props.hunt.lab import Trial, races
-from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Bench, Rate, count
+from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, PROMISED, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.sharpen import with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
@@ -26,9 +26,6 @@ from kalam_props.programs.model import Program
 
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
-
-RARE = 0.1
-"""A rate that we promise to shrink."""
 
 EACH_PLACE = 8
 """Runs at each place at which a program is placed anew."""
@@ -95,7 +92,7 @@ def _runs_of(bench: Bench, program: Program, best: Best, deadline: float) -> tup
     """Trials until it is clear whether it fails as often as is asked for, and how often that is."""
     # A rate from few runs may have been luck. Where nothing has to be met in time it does not depend on
     # the driver either: then only what hardly ever fails is dropped.
-    most = WORTH_SHRINKING if races(program) else RARE
+    most = WORTH_SHRINKING if races(program) else PROMISED
     expected = min(most, best.rate.interval[0])
     rare = min(ESTIMATE_RUNS, round(SEEN_TWICE / expected)) if expected else 0
 

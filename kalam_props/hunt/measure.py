@@ -22,6 +22,10 @@ ENOUGH_SEEN = 4
 """Failures after which a rate is known well enough to plan with."""
 
 
+PROMISED = 0.1
+"""A rate that we promise to shrink."""
+
+
 class Bench(Protocol):
     """Where programs are run and judged: a `Lab`, or a model of one in tests."""
 

@@ -87,6 +87,21 @@ def test_a_shape_that_hangs_is_not_repeated_in_a_run(found):
     assert max(program.operations for program in lab.programs) <= 4
 
 
+def test_a_shape_that_does_not_fail_any_more_gives_way_to_another(found):
+    """The insert alone fails in the first ten runs that there are, and never again."""
+    lab = SimulatedLab(lambda _: {}, 1)
+
+    def model(program):
+        scans = has(program, Flush) and has(program, Select)
+        return {"stale-read": 0.5 if scans else float(lab.executions <= 10)}
+
+    lab.model = model
+    best, rate = begin(lab, found, ENDLESS)
+    assert has(best.program, Flush)
+    assert has(best.program, Select)
+    assert rate.likely > 0.2
+
+
 def test_a_guess_is_tried_at_places_of_its_flush(found):
     """A scan in the middle of the flush fails, anywhere else it does not: the guess is not given up."""
     middle = Release("flush", fraction=0.5)
