@@ -23,8 +23,11 @@ from kalam_props.programs.model import Program, Round, TableDef
 KEY_TYPES = ("TEXT", "INT", "UUID")
 """Besides BIGINT, which most machines have."""
 
-_SPELLINGS = ("k{}", "K{}", "k{} ", "k{}'")
-"""Keys that a server must not take for one another: by their case, a blank, a quote, or as a prefix."""
+_SPELLINGS = ("k{}", "k{}'", "k{} ", "K{}", "K{}'", "K{} ")
+"""Keys that a server must not take for one another: by their case, a blank, a quote, or as a prefix.
+
+Those in the other case come three later, so that a small batch mostly has only one of the two.
+"""
 
 
 def key_of(number: int, type_: str) -> Scalar:

@@ -674,7 +674,7 @@ class Keys(Inserts, Writes, Races):
     """Keys that are texts, one the prefix of another or in the other case; less often numbers below zero."""
 
     needs = frozenset({"text-keys", "int-keys"})
-    key_types: ClassVar[tuple[str, ...]] = ("TEXT", "INT", "TEXT")
+    key_types: ClassVar[tuple[str, ...]] = ("TEXT", "TEXT", "INT", "TEXT", "TEXT", "TEXT")
     max_users = 2
     race_kinds = ("insert", "get", "update", "delete", "select", "reinsert")
 

@@ -26,8 +26,9 @@ def test_different_numbers_are_different_keys(type_):
 
 
 def test_texts_differ_in_little():
-    """In case only, by a blank at the end, and one begins another."""
-    texts = [key_of(number, "TEXT") for number in range(50)]
+    """In case only, by a blank at the end, and one begins another; the other case is three later."""
+    texts = [key_of(number, "TEXT") for number in range(70)]
+    assert texts[3].swapcase() == texts[0]
     assert any(a != b and a.lower() == b.lower() for a in texts for b in texts)
     assert any(a != b and a.strip() == b.strip() for a in texts for b in texts)
     assert "k1" in texts
