@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
@@ -52,9 +52,9 @@ def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iter
 def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
     """The steps that matter, in order: those of the witness, and what makes them possible.
 
-    That is, of the rows that they name, the insert before them; a table that is created again; and the first
-    restart and the first kill after the first of them. Flushes and waits are left out: `shapes` puts them
-    where they matter.
+    That is, of the rows that they name, the insert before them; where they name none, the last insert before
+    them, for a flush needs something to do; a table that is created again; and the first restart and the
+    first kill after the first of them. Flushes and waits are left out: `shapes` puts them where they matter.
     """
     steps = _steps(program, history)
     witness = {steps[i] for i in anomaly.witness if i in steps}
@@ -71,6 +71,8 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
         needed.update(earlier[-1:] or anyway)
         # What ran beside it may have come after it; then it needed the one before that.
         needed.update([p for p in earlier if p[0] < place[0]][-1:])
+    if not any(isinstance(operation_at(program, p), Insert) for p in needed):
+        needed.update(_last_insert_before(program, min(witness), began))
     needed.update(p for p in everything if isinstance(operation_at(program, p), Recreate))
     at, session, index = min(witness)
     after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]
@@ -82,14 +84,22 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
 
 def _makes(program: Program, place: Place, later: Place) -> bool:
     """Whether a step inserts the row that another one names, or inserts as well."""
+    made, named = (keys_of(program, operation_at(program, p)) for p in (place, later))
+    return _fills(program, place, later) and not made.isdisjoint(named)
+
+
+def _last_insert_before(program: Program, place: Place, began: Mapping[Place, int]) -> list[Place]:
+    """The last one into what a step reads or writes that was invoked before it, if there is one."""
+    end = began[place]
+    return [p for p in places(program) if _fills(program, p, place) and began.get(p, end) < end][-1:]
+
+
+def _fills(program: Program, place: Place, later: Place) -> bool:
+    """Whether a step inserts into what another one reads or writes: the table, of its user."""
     op, other = operation_at(program, place), operation_at(program, later)
-    table = getattr(other, "table", None)
-    if not isinstance(op, Insert) or op.table != table:
+    if not isinstance(op, Insert) or op.table != getattr(other, "table", None):
         return False
-    definition = program.tables[op.table]
-    if definition.type == "user" and user_of(place[1]) != user_of(later[1]):
-        return False
-    return not keys_of(program, op).isdisjoint(keys_of(program, other))
+    return program.tables[op.table].type != "user" or user_of(place[1]) == user_of(later[1])
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

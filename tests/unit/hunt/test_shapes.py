@@ -66,6 +66,16 @@ def test_the_insert_of_a_row_that_the_witness_names_is_part_of_the_core(tmp_path
     assert operations(beside, core_of(beside, tmp_path, 2)) == [insert(2, 3), UPDATE]
 
 
+def test_where_no_row_of_the_witness_was_inserted_the_last_insert_before_is_part_of_the_core(tmp_path):
+    """An update of no row hangs in a flush, which needs something to do; not what another user wrote."""
+    update = Update("t", 9, {"v": "new"})
+    whole = program(
+        {"0/1": (insert(2), insert(3))}, {"1/1": (insert(4),)}, {"0/1": (update,)}, {"0/1": (insert(5),)}
+    )
+    assert operations(whole, core_of(whole, tmp_path, 3)) == [insert(3), update]
+    assert operations(whole, core_of(whole, tmp_path, 0, 3)) == [insert(2), update]
+
+
 def test_flushes_and_waits_are_no_part_of_the_core(tmp_path):
     """They are put where they matter; a kill after the first step of the witness stays."""
     whole = program({"0/1": (Kill(), insert(2), AwaitFlush("t"), FLUSH, Kill(), SCAN, Kill())})
