@@ -98,6 +98,8 @@ _SCAN, _COUNT, _GET = Select("t"), Count("t"), Get("t", 1)
 _READS: tuple[Operation, ...] = (_SCAN, _COUNT, _GET)
 _INCREMENT, _UPDATE, _DELETE = Increment("t", 1, "n"), Update("t", 1, {"v": "new"}), Delete("t", 1)
 
+_OF_NO_ROW: tuple[Operation, ...] = (Update("t", 2, {"v": "new"}), Increment("t", 2, "n"), Delete("t", 2))
+
 _MISSING = frozenset(
     {"lost-row", "stale-read", "flickering-row", "wrong-count", "wrong-affected", "not-atomic-scan"}
     | {"wrongly-accepted", "wrongly-refused", "torn-batch", "lost-update", "stale-value", "resurrected-row"}
@@ -202,7 +204,7 @@ _IN_A_FLUSH: dict[str, Yardstick] = {
         frozenset({"corrupt-row", "stale-value", "lost-update"}),
     ),
     "hang-at-flush": Yardstick(
-        _during_a_flush(_insert(2), _insert(1), _UPDATE, _INCREMENT, _DELETE),
+        _during_a_flush(_insert(2), _insert(1), _UPDATE, _INCREMENT, _DELETE, *_OF_NO_ROW),
         frozenset({"hung"}),
         aimed=_into_flush(_insert(2)),
     ),
