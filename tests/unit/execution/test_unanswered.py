@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from attrs import evolve, frozen
+from doctored import doctored
 
-from kalam_props.drivers.http import HttpDriver
 from kalam_props.drivers.outcome import timed_out
 from kalam_props.drivers.protocol import Reply
 from kalam_props.execution.run import Limits, execute
@@ -29,69 +28,40 @@ PROGRAM = Program(
 )
 
 
-@frozen
-class Silent:
-    """A driver over HTTP, for a server that does not answer a count: for so long, or with a refusal."""
-
-    silent: bool
-
-    name = "http"
-    client = HttpDriver().client
-    can_subscribe = True
-
-    def connect(self, credential, *, url):
-        return _Connection(self.silent, HttpDriver().connect(credential, url=url))
-
-    def as_sent(self, sql):
-        return sql
-
-    def close(self):
-        pass
-
-
-@frozen
-class _Connection:
-    silent: bool
-    inner: object
-
-    def execute(self, sql, *, deadline_s):
-        if "count(" not in sql.lower():
-            return self.inner.execute(sql, deadline_s=deadline_s)
-        if not self.silent:
-            return Reply(error=Error("server", "out of counts"), done=None)
-        time.sleep(deadline_s)
-        return timed_out(deadline_s)
-
-    def rest(self):
-        self.inner.rest()
-
-    def close(self):
-        self.inner.close()
-
-
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     with open_run(TargetOptions(driver="http"), tmp_path_factory.mktemp("run")) as opened:
         yield opened
 
 
-def invoked(workspace, path, *, silent):
-    target = evolve(workspace.target, driver=Silent(silent))
-    limits = Limits(operation_s=DEADLINE_S)
-    history = execute(PROGRAM, evolve(workspace, target=target), path, limits)
+def silent(sql, deadline_s, ask):
+    """No count is ever answered."""
+    if "COUNT" not in sql:
+        return ask()
+    time.sleep(deadline_s)
+    return timed_out(deadline_s)
+
+
+def refusing(sql, _deadline_s, ask):
+    """No count is answered with a number."""
+    return Reply(error=Error("server", "out of counts"), done=None) if "COUNT" in sql else ask()
+
+
+def invoked(workspace, path, answering):
+    history = execute(PROGRAM, doctored(workspace, answering), path, Limits(operation_s=DEADLINE_S))
     errors = [event.error.code for event in history.events if isinstance(event, (Fail, Info))]
     return [type(event.op) for event in history.events if isinstance(event, Invoke)], errors
 
 
 def test_nothing_is_asked_for_after_what_is_never_answered(workspace, tmp_path):
     """Not in its lane, in a lane beside it, in the next round, or by the closing reads."""
-    ops, errors = invoked(workspace, tmp_path / "history.jsonl", silent=True)
+    ops, errors = invoked(workspace, tmp_path / "history.jsonl", silent)
     assert ops in ([Insert, Pause, Count], [Pause, Insert, Count])
     assert errors == ["timeout"]
 
 
 def test_an_answer_that_leaves_the_outcome_open_ends_nothing(workspace, tmp_path):
-    ops, errors = invoked(workspace, tmp_path / "history.jsonl", silent=False)
+    ops, errors = invoked(workspace, tmp_path / "history.jsonl", refusing)
     assert ops.count(Insert) == 2
     assert ops.count(Select) == 4  # two of the closing ones
     assert errors == ["server", "server"]  # and the closing count

@@ -6,10 +6,9 @@ import os
 import signal
 
 import pytest
-from attrs import evolve, field, frozen
+from doctored import doctored
 
 from kalam_props.checks.judge import names
-from kalam_props.drivers.http import HttpDriver
 from kalam_props.errors import ServerDiedError
 from kalam_props.history.operations import Count, Insert
 from kalam_props.hunt.campaign import Listener, Plan, hunt
@@ -24,47 +23,6 @@ PROGRAM = Program(
 )
 
 
-@frozen
-class Deadly:
-    """A driver over HTTP, for a server that dies of its next counts, so many as `left` has."""
-
-    server: object
-    left: list[int]
-
-    name = "http"
-    client = HttpDriver().client
-    can_subscribe = False
-    plain: HttpDriver = field(factory=HttpDriver)
-
-    def connect(self, credential, *, url):
-        return _Connection(self, self.plain.connect(credential, url=url))
-
-    def as_sent(self, sql):
-        return sql
-
-    def close(self):
-        pass
-
-
-@frozen
-class _Connection:
-    driver: Deadly
-    inner: object
-
-    def execute(self, sql, *, deadline_s):
-        if "COUNT" in sql and self.driver.left:
-            self.driver.left.pop()
-            os.kill(self.driver.server.pid, signal.SIGKILL)
-            self.driver.server.await_end(10)
-        return self.inner.execute(sql, deadline_s=deadline_s)
-
-    def rest(self):
-        self.inner.rest()
-
-    def close(self):
-        self.inner.close()
-
-
 @pytest.fixture
 def workspace(tmp_path):
     with open_run(TargetOptions(driver="http"), tmp_path) as opened:
@@ -72,8 +30,17 @@ def workspace(tmp_path):
 
 
 def deadly(workspace, times):
-    driver = Deadly(workspace.target.managed, list(range(times)))
-    return evolve(workspace, target=evolve(workspace.target, driver=driver))
+    """With a server that dies of its next counts, so many."""
+    server, left = workspace.target.managed, list(range(times))
+
+    def execute(sql, _deadline_s, ask):
+        if "COUNT" in sql and left:
+            left.pop()
+            os.kill(server.pid, signal.SIGKILL)
+            server.await_end(10)
+        return ask()
+
+    return doctored(workspace, execute, can_subscribe=False)
 
 
 def test_a_death_under_a_program_is_judged_and_the_next_program_has_a_server_again(workspace, tmp_path):
