@@ -240,7 +240,8 @@ class _Search:
             if done or not required:
                 reached[identity] = configuration
                 if len(reached) >= widest:
-                    self.gave_up = self.gave_up or bool(stack)
+                    # One that is not done may still be done: what that leads to is given up as well.
+                    self.gave_up = self.gave_up or bool(stack) or not done
                     break
             if done:
                 continue

@@ -34,6 +34,9 @@ _MANY = 6
 _MOST_VERSIONS = 200
 """Contents of a row that are tried; increments alone can make endlessly many."""
 
+_LOST_AT_MOST = 16
+"""Changes that are left open, the last ones, to see whether their loss explains a value: each costs time."""
+
 
 @frozen(eq=False)
 class Evidence:
@@ -400,14 +403,15 @@ def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
     With all of them left open, an order that has the row so is looked for; then with one after the other, the
     first one first, required again unless that leaves no such order.
     """
-    lost = {
-        call.i: evolve(call, required=False)
+    done = [
+        call
         for call in one.before
         if call.end is not None
         and call.end < one.call.start
         and isinstance(evidence.acts[call.i].op, (Increment, Update))
         and evidence.acts[call.i].outcome == "ok"
-    }
+    ]
+    lost = {call.i: evolve(call, required=False) for call in done[-_LOST_AT_MOST:]}
     if not _has_been_there(evidence.world, one, lost):
         return []
     for i in list(lost):

@@ -178,6 +178,12 @@ def _header(program: Program, workspace: Workspace, tables: dict[str, Table]) ->
     )
 
 
+def _never_answered(settled: Settled, took_ns: int, deadline_s: float) -> bool:
+    """Whether a request to which nobody did anything had no answer by its deadline."""
+    late = settled.error is not None and settled.error.code == "timeout" and took_ns >= deadline_s * 1e9
+    return late and settled.net is None
+
+
 @define
 class _Run:
     """The state of one execution: sessions, and what is known of hot rows."""
@@ -196,6 +202,8 @@ class _Run:
     going_down: threading.Event = field(factory=threading.Event)
     subscriptions: Subscriptions = field(init=False)
     over: threading.Event = field(factory=threading.Event)
+    outages: int = 0
+    """Begun and ended, each counted."""
     jobs_of_earlier: dict[str, frozenset[str]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -376,7 +384,7 @@ class _Run:
         stalled = announced is not None and step.net is not None and step.net.stall
         deadline_s = self.limits.stalled_s if stalled else self.limits.operation_s
         release = None if announced is None else announced.placed.release
-        began = self.writer.now()
+        began, outages = self.writer.now(), self.outages
         invoked = self.invoke(client, op, deadline_s, release)
         process = client.process
         reply = client.execute(text, credential, deadline_s)
@@ -387,7 +395,8 @@ class _Run:
             self.subscriptions.answered(user_of(client.name), op, answer.affected, began)
         if isinstance(op, Recreate):
             self.recreated(op.table, settled)
-        if not stalled and self.writer.now() - began >= deadline_s * 1e9:
+        undisturbed = self.outages == outages and not self.going_down.is_set()
+        if undisturbed and _never_answered(settled, self.writer.now() - began, deadline_s):
             self.over.set()
         if settled.spent:
             client.begin_again()
@@ -501,10 +510,12 @@ class _Run:
 
     def restart(self, op: Restart | Kill) -> Error | None:
         self.going_down.set()
+        self.outages += 1
         if isinstance(op, Restart):  # a server that is told to stop waits for connections that are open
             self.subscriptions.close_all()
         error = bring_down(op, self.workspace, self.writer, self.rest)
         self.going_down.clear()
+        self.outages += 1
         return error
 
     def rest(self) -> None:
@@ -523,6 +534,8 @@ class _Run:
     def record_flushes(self) -> None:
         """The server's own account of the flushes of this run's tables."""
         for name, table in self.tables.items():
+            if table.earlier is not None and name not in self.jobs_of_earlier:
+                continue  # the program ended before it was created again
             for job in flushes.jobs(self.target, table.qualified):
                 if job.began_ms is None or job.ended_ms is None or not self.is_of(job.job, name):
                     continue

@@ -60,6 +60,18 @@ def test_nothing_is_asked_for_after_what_is_never_answered(workspace, tmp_path):
     assert errors == ["timeout"]
 
 
+def test_what_was_answered_late_ends_nothing(workspace, tmp_path):
+    """A client may take long to start, or to give the answer on."""
+
+    def late(sql, deadline_s, ask):
+        if "COUNT" in sql:
+            time.sleep(1.2 * deadline_s)
+        return ask()
+
+    ops, errors = invoked(workspace, tmp_path / "history.jsonl", late)
+    assert (ops.count(Select), errors) == (4, [])
+
+
 def test_an_answer_that_leaves_the_outcome_open_ends_nothing(workspace, tmp_path):
     ops, errors = invoked(workspace, tmp_path / "history.jsonl", refusing)
     assert ops.count(Insert) == 2
