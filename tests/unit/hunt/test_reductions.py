@@ -78,6 +78,10 @@ COMMANDED = Program(
 """A flush by command beside a scan, of a table without a policy."""
 
 
+IN_TURN = Program({"t": evolve(TABLE, flush_rows=1)}, (Round({"u0/1": (insert(1), Step(Delete("t", 1)))}),))
+"""A delete that may meet the flush of its row."""
+
+
 @pytest.fixture(scope="module")
 def drawn():
     return draw(FlushRaces, programs=40, steps=10) + draw(Tables, programs=20, steps=10)
@@ -86,7 +90,7 @@ def drawn():
 @pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda reduction: reduction.__name__)
 def test_every_candidate_is_a_program(reduction, drawn):
     """A candidate can be saved and read again: no empty lane, no insert without rows."""
-    for program in (RACE, TIMED, COMMANDED, *drawn):
+    for program in (RACE, TIMED, COMMANDED, IN_TURN, *drawn):
         for candidate in filter(lambda one: misplaced(one) is None, reduction(program)):
             assert codec.from_json(codec.to_json(candidate)) == candidate
             assert all(lane for r in candidate.rounds for lane in r.lanes.values())
@@ -97,7 +101,7 @@ def test_each_reduction_finds_something_smaller_somewhere(drawn):
     for reduction in REDUCTIONS:
         assert any(
             size(candidate) < size(program)
-            for program in (RACE, TIMED, COMMANDED, *drawn)
+            for program in (RACE, TIMED, COMMANDED, IN_TURN, *drawn)
             for candidate in reduction(program)
         ), reduction.__name__
 
