@@ -8,8 +8,10 @@ from typing import Any
 from kalam_props.errors import StorageError
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.finding import Finding
+from kalam_props.hunt.flushing import meetings
 from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.rates import runs_needed
+from kalam_props.hunt.structure import in_turns
 from kalam_props.programs import codec
 from kalam_props.report.lanes import lanes
 from kalam_props.report.programs import describe_program
@@ -51,10 +53,11 @@ def how_often(finding: Finding) -> tuple[str, ...]:
     low, high = rate.interval
     lines = [f"reproduced {rate.seen} of {rate.runs} runs ({low:.0%} to {high:.0%}), {cost}"]
     turns = finding.in_turns
+    beside = ", beside a flush that it asks for," if any(map(meetings, in_turns(finding.program))) else ""
     if not finding.needs_concurrency and turns is None:
-        lines.append("needs no concurrency: it fails with every operation in turn")
+        lines.append(f"needs no concurrency: it fails with every operation in turn{beside.rstrip(',')}")
     elif turns is not None and turns.seen:
-        lines.append(f"needs no concurrency: with its lanes in turn it failed in {turns}")
+        lines.append(f"needs no concurrency: with its lanes in turn{beside} it failed in {turns}")
     elif turns is not None:
         few = ", too few to tell" if turns.runs < runs_needed(rate.likely, 0.05) else ""
         lines.append(f"needs concurrency: with its lanes in turn it failed in 0 of {turns.runs} runs{few}")

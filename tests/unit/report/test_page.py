@@ -7,8 +7,10 @@ import re
 from attrs import evolve
 from findings import HISTORY, finding
 
+from kalam_props.history.operations import Delete, Insert
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.measure import Rate
+from kalam_props.programs.model import Program, Round, Step, TableDef
 from kalam_props.report.finding import finding_text, how_found, how_often
 from kalam_props.report.page import write_page
 from kalam_props.report.timeline import timeline
@@ -104,6 +106,19 @@ def test_whether_it_needs_concurrency_is_not_claimed_from_too_few_runs(tmp_path)
     assert "in 0 of 6 runs" in enough
     assert "in 0 of 5 runs, too few to tell" in few
     assert "too few" not in enough
+
+
+def test_what_fails_in_turn_may_still_meet_the_flush_that_it_asks_for(tmp_path):
+    """It needs no second lane then, and is a race all the same; not so where nothing follows the flush."""
+    in_turn = evolve(finding(tmp_path), in_turns=Rate(2, 4))
+    first, *others = in_turn.names
+    for boundary, beside in ((1, True), (2, False)):
+        table = TableDef((("id", "BIGINT"), ("v", "TEXT")), "id", flush_rows=boundary)
+        lanes = {"u0/1": (Step(Insert("t", ((1, "a"),))),), "u0/2": (Step(Delete("t", 1)),)}
+        named = evolve(first, program=Program({"t": table}, (Round(lanes),)))
+        said = " ".join(how_often(evolve(in_turn, names=(named, *others))))
+        assert "needs no concurrency: with its lanes in turn" in said
+        assert (", beside a flush that it asks for, it failed in 2 of 4" in said) is beside
 
 
 def test_a_failure_that_never_came_again_says_so(tmp_path):
