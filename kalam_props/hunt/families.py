@@ -53,7 +53,8 @@ _ALIKE = frozenset({"stale-read", "flickering-row"})
 """A row that a read misses although it is there: which of the two it is called depends on whether another
 read had seen it before. Each counts as the other."""
 
-_ABOVE_ALL = "foreign-row"
+_ABOVE_ALL = frozenset({"foreign-row"})
+"""On top of every ladder."""
 
 _TWO_SIDED = frozenset({"wrong-count", "wrong-affected", "wrongly-refused"})
 
@@ -109,14 +110,15 @@ def shows(seen: Sighting, wanted: Sighting) -> bool:
         return True
     for _, step, higher in _steps():
         if wanted.label in step:
-            return seen.label in higher or seen.name == _ABOVE_ALL
+            return seen.label in higher
     return False
 
 
 def most_telling(sightings: Iterable[Sighting], wanted: Sighting) -> Sighting | None:
     """Of those that count as `wanted`, the one highest on its ladder; None: there is none."""
     counted = [seen for seen in sightings if shows(seen, wanted)]
-    heights = {label: at for at, (_, step, _) in enumerate(_steps()) for label in step} | {_ABOVE_ALL: -1}
+    heights = {label: at for at, (_, step, _) in enumerate(_steps()) for label in step}
+    heights |= dict.fromkeys(_ABOVE_ALL, -1)
     return min(counted, key=lambda seen: heights.get(seen.label, len(heights)), default=None)
 
 
@@ -134,9 +136,9 @@ def majority(runs: Sequence[Iterable[Sighting]], wanted: Sighting) -> Sighting:
 def _steps() -> Iterator[tuple[str, frozenset[str], frozenset[str]]]:
     """Family, the names of a step, and those of all steps above it."""
     for family, ladder in LADDERS.items():
-        higher: frozenset[str] = frozenset()
+        higher = _ABOVE_ALL
         for step in ladder:
-            yield family, step, higher
+            yield family, step, higher - step
             higher |= step
 
 

@@ -18,7 +18,7 @@ from kalam_props.history.operations import (
     row_versions,
 )
 from kalam_props.hunt.structure import Place, steps_of
-from kalam_props.programs.model import Program, Round, Session, Step, TableDef
+from kalam_props.programs.model import Program, Session, Step, TableDef
 
 
 def asking(program: Program) -> Iterator[tuple[Place, str]]:
@@ -52,7 +52,7 @@ def meetings(program: Program) -> int:
     for at, round_ in enumerate(program.rounds):
         left: set[str] = set()
         for session, lane in round_.lanes.items():
-            beside = _asked_beside(asked, at, round_, session)
+            beside = _asked_beside(asked, at, session)
             now = set(running)
             for index, step in enumerate(lane):
                 met += not _tables(step).isdisjoint(now | beside)
@@ -66,14 +66,10 @@ def meetings(program: Program) -> int:
     return met
 
 
-def _asked_beside(asked: dict[Place, set[str]], at: int, round_: Round, session: Session) -> set[str]:
-    return {
-        table
-        for other, lane in round_.lanes.items()
-        if other != session
-        for index in range(len(lane))
-        for table in asked.get((at, other, index), ())
-    }
+def _asked_beside(asked: dict[Place, set[str]], at: int, session: Session) -> set[str]:
+    """The tables that other lanes of a round ask to be flushed."""
+    beside = (tables for place, tables in asked.items() if place[0] == at and place[1] != session)
+    return set().union(*beside)
 
 
 def _tables(step: Step) -> set[str]:

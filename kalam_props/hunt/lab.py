@@ -33,7 +33,7 @@ CALIBRATION_S = 1.0
 """Seconds in which an operation is answered from whose flush one can learn; a server may hang there."""
 
 LONGEST_PAUSE_S = 0.1
-"""Seconds before a run that waits for a look of the server at its tables, at the most (see `Lab.run`)."""
+"""Seconds before a run that waits for a look of the server at its tables, at the most."""
 
 HANGING_AT_ONCE = 8
 """Executions of one program side by side where requests hang: one waits for most of its time."""
@@ -125,10 +125,6 @@ class Lab:
     def run(self, program: Program) -> Trial:
         """Run a program once. A server of ours that died under one before is started again.
 
-        A run that is over when the server has looked at its tables would have the next one begin at the same
-        time after that, over and over: what it meets would be a matter of luck for all of them together. So
-        each begins a part of that interval later, at random.
-
         Raises:
             SetupRefusedError, TargetError, StorageError: the run is not possible; never a finding.
             ServerDiedError: a server that we manage ended by itself, and not under a program, or does not
@@ -136,17 +132,26 @@ class Lab:
 
         """
         path = self._new_path(program)
-        if any(table.flush_rows is not None for table in program.tables.values()):
-            interval_s = self.workspace.target.check_interval_s or 0.0
-            time.sleep(random.uniform(0.0, min(interval_s, LONGEST_PAUSE_S)))  # no secret
+        flush_rows = {name: table.flush_rows for name, table in program.tables.items()}
+        if any(rows is not None for rows in flush_rows.values()):
+            self._pause()
         history = self._execute(program, path, self.limits, self.aim)
         verdict = judge(history, expect=self.expect)
-        shown = evidence(history, {name: table.flush_rows for name, table in program.tables.items()})
+        shown = evidence(history, flush_rows)
         self.exercised.add(shown, verdict.unknown)
         with self._lock:
             self.flush_times.learn(history)
         sightings = tuple(sight(anomaly, history) for anomaly in verdict.anomalies)
         return Trial(program, path, verdict, sightings, met_its_flush(history))
+
+    def _pause(self) -> None:
+        """For a part of the interval at which the server looks at its tables, at random.
+
+        A run that is over when it has looked would have the next one begin at the same time after that, over
+        and over: what it meets would be a matter of luck for all of them together.
+        """
+        interval_s = self.workspace.target.check_interval_s or 0.0
+        time.sleep(random.uniform(0.0, min(interval_s, LONGEST_PAUSE_S)))
 
     def _execute(self, program: Program, path: Path, limits: Limits, aim: Aim | None = None) -> History:
         """Run a program; a death of the server under it is told by its history."""

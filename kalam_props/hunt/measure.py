@@ -21,7 +21,6 @@ CONFIRM_RUNS = 20
 ENOUGH_SEEN = 4
 """Failures after which a rate is known well enough to plan with."""
 
-
 PROMISED = 0.1
 """A rate that we promise to shrink."""
 

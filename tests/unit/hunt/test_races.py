@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attrs import evolve
+from raced import RACE, TABLE, insert
 
 from kalam_props.history.operations import AwaitFlush, Count, Delete, Flush, Insert, Select, Update
 from kalam_props.hunt import races
@@ -10,23 +11,6 @@ from kalam_props.hunt.flushing import meetings
 from kalam_props.hunt.size import size
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
-
-TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=5)
-
-
-def insert(*keys):
-    return Step(Insert("t", tuple((key, f"u0.1.{key}", 0) for key in keys)))
-
-
-RACE = Program(
-    {"t": TABLE},
-    (
-        Round({"u0/1": (insert(3, 4, 5, 6, 7, 8),)}),
-        Round(
-            {"u0/2": (Step(Flush("t")),), "u0/1": (insert(9), Step(Select("t"))), "u1/1": (Step(Count("t")),)}
-        ),
-    ),
-)
 
 
 def test_sequential_keeps_every_operation():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 from drawing import draw
+from raced import RACE, TABLE, insert
 
 from kalam_props.history.operations import (
     AwaitFlush,
-    Count,
     Delete,
     Flush,
     Get,
@@ -27,24 +27,6 @@ from kalam_props.programs import codec
 from kalam_props.programs.machines import FlushRaces, Tables
 from kalam_props.programs.model import Net, Program, Release, Round, Step, TableDef
 from kalam_props.programs.tables import misplaced
-
-TABLE = TableDef((("id", "BIGINT"), ("v", "TEXT"), ("n", "BIGINT")), "id", flush_rows=5)
-
-
-def insert(*keys, by="u0.1"):
-    return Step(Insert("t", tuple((key, f"{by}.{key}", 0) for key in keys)))
-
-
-RACE = Program(
-    {"t": TABLE},
-    (
-        Round({"u0/1": (insert(3, 4, 5, 6, 7, 8),)}),
-        Round(
-            {"u0/2": (Step(Flush("t")),), "u0/1": (insert(9), Step(Select("t"))), "u1/1": (Step(Count("t")),)}
-        ),
-    ),
-)
-
 
 TIMED = Program(
     {"t": TableDef(TABLE.columns, "id", type="shared", flush_rows=2)},
