@@ -7,6 +7,7 @@ is condemned here is taken out of the read, so that the search over orders judge
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from attrs import field, frozen
 
@@ -236,12 +237,16 @@ def _unexplained(writes: Writes, act: Act, cell: int, version: int) -> Finding:
     ]
     if not inserts:
         later = [wrote.act for wrote in writes.of(cell) if wrote.kind == "insert"]
+        if later:
+            why = f"but that row was only inserted later: {words.done(later[0])}"
+            return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", later[:1])
+        elsewhere = _written_elsewhere(writes, act, cell, version)
         why = (
-            f"but that row was only inserted later: {words.done(later[0])}"
-            if later
+            f"but it was written to another table: {words.done(elsewhere[0])}"
+            if elsewhere
             else "but nobody wrote it"
         )
-        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", later[:1])
+        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", elsewhere)
     wrote_it = [wrote.act for wrote in writes.of(cell) if act.end is None or wrote.act.start <= act.end]
     several = wrote_it[-_MANY:]
     sentence = f"{shown}, {_corruption(writes, cell, version)}. Its writes: {words.listing(several)}."
@@ -262,6 +267,26 @@ def _corruption(writes: Writes, cell: int, version: int) -> str:
                     f"{words.value(world.key_of(other))} by {words.done(wrote.act)}"
                 )
     return f"but no write ever gave row {words.value(world.key_of(cell))} those values"
+
+
+def _written_elsewhere(writes: Writes, act: Act, cell: int, version: int) -> list[Act]:
+    """The first write of such a row to another table, one that is gone perhaps; none if there is none."""
+    world = writes.world
+    # Numbers alone tell nobody where they come from, and a key is in many tables.
+    key_index = world.tables[world.scopes[world.scope_of(cell)][0]].key_index
+    texts = {
+        item
+        for column, item in enumerate(world.rows[version])
+        if column != key_index and isinstance(item, str) and item
+    }
+    found = (
+        wrote.act
+        for other, wrote in _all(writes)
+        if world.scope_of(other) != world.scope_of(cell) and world.key_of(other) == world.key_of(cell)
+        if not wrote.refused and not texts.isdisjoint(_values(wrote))
+        if act.end is None or wrote.act.start <= act.end
+    )
+    return list(islice(found, 1))
 
 
 def _foreign_writer(writes: Writes, act: Act, cell: int, version: int) -> Wrote | None:

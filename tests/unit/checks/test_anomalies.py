@@ -149,6 +149,30 @@ VIOLATED = {
         ("phantom-row",),
         (3,),
     ),
+    "phantom row: written to another table": (
+        """
+        u0/1 0-1 insert@s 1=a   -> ok 1
+        u0/1 2-3 select         -> 1=a
+        """,
+        ("phantom-row",),
+        (1, 3),
+    ),
+    "phantom row: of the same key as one in another table, and of another value": (
+        """
+        u0/1 0-1 insert@s 1=b   -> ok 1
+        u0/1 2-3 select         -> 1=a
+        """,
+        ("phantom-row",),
+        (3,),
+    ),
+    "phantom row: written to another table only later": (
+        """
+        u0/1 0-1 select         -> 1=a
+        u0/1 2-3 insert@s 1=a   -> ok 1
+        """,
+        ("phantom-row",),
+        (1,),
+    ),
     "phantom row: its insert was invoked only later": (
         """
         u0/1 0-1 select         -> 1=a
