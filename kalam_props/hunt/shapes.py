@@ -23,11 +23,13 @@ from kalam_props.history.operations import (
     Operation,
     Recreate,
     Restart,
+    parts,
     row_versions,
 )
 from kalam_props.hunt.size import size
-from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, step_at
+from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, step_at, steps_of
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
+from kalam_props.programs.tables import predecessors
 
 MOST_STEPS = 4
 """A core of more steps is no handful; its last write and what shows it is."""
@@ -58,8 +60,18 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
     ]
-    possible = distinct((*known, *_beside_rivals(program, core, key)))
+    possible = distinct(map(_with_named_tables, (*known, *_beside_rivals(program, core, key))))
     return sorted(possible.values(), key=lambda shape: size(shape)[:2])
+
+
+def _with_named_tables(program: Program) -> Program:
+    """With those tables only to which something is done, and those whose place they take."""
+    done = [op for step in steps_of(program) for op in parts(step.op)]
+    named = {table for op in done if (table := getattr(op, "table", None)) is not None}
+    for op in done:
+        if isinstance(op, Recreate) and named.isdisjoint(replaced := predecessors(program, op.table)):
+            named.update(replaced[-1:])
+    return evolve(program, tables={name: one for name, one in program.tables.items() if name in named})
 
 
 def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
@@ -124,9 +136,12 @@ def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
         kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
         handfuls += [kept, (*kept, *reads[-1:])]
     for handful in handfuls:
-        for some in _one_end_each(handful):
-            if 0 < len(some) <= MOST_STEPS:
-                yield some
+        for kept in (_without_recreates(handful), handful):
+            yield from (some for some in _one_end_each(kept) if 0 < len(some) <= MOST_STEPS)
+
+
+def _without_recreates(line: _Line) -> _Line:
+    return tuple(placed for placed in line if not isinstance(placed[1].op, Recreate))
 
 
 def _one_end_each(line: _Line) -> Iterator[_Line]:
@@ -176,18 +191,18 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
     tables = {op.table for _, step in line if isinstance(op := step.op, Insert)}
     by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
     by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
-    unflushed = _with_policies(program, tables, None)
+    unflushed = _with_policies(program, set(program.tables), None)
     unaimed = tuple((session, _not_aimed_at(step, "flush")) for session, step in line)
     for rounds in _without_a_command(unaimed):
         yield unflushed.with_rounds(rounds)
     if by_policy:
         for due in sorted({1, sum(map(_rows, line))}):
-            flushed = _with_policies(program, by_policy, due)
+            flushed = _with_policies(unflushed, by_policy, due)
             for rounds in (*_without_a_command(line), *_awaiting(line)):
                 yield flushed.with_rounds(rounds)
         # A flush that finds the versions of a row together.
         versions = sum(row_versions(step.op) for _, step in line)
-        yield _with_policies(program, by_policy, versions).with_rounds(_in_turn(line))
+        yield _with_policies(unflushed, by_policy, versions).with_rounds(_in_turn(line))
     if by_command and tables:
         for rounds in _with_commands(line, Flush(min(tables))):
             yield unflushed.with_rounds(rounds)

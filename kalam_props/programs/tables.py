@@ -8,21 +8,22 @@ done to rows is done before it or after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 
 from kalam_props.history.operations import AwaitFlush, Compact, Flush, Operation, Recreate, Txn
 from kalam_props.programs.model import Program
 
 
-def before(program: Program, name: str) -> str | None:
-    """The table that had the place of a table before it; None when it is the first there."""
+def predecessors(program: Program, name: str) -> list[str]:
+    """The tables that had the place of a table before it, in this order."""
     place = program.tables[name].place(name)
-    earlier = None
-    for other, table in program.tables.items():
-        if other == name:
-            return earlier
-        if table.place(other) == place:
-            earlier = other
-    raise KeyError(name)
+    until = takewhile(lambda other: other != name, program.tables)
+    return [other for other in until if program.tables[other].place(other) == place]
+
+
+def before(program: Program, name: str) -> str | None:
+    """The table that had the place of a table just before it; None when it is the first there."""
+    return next(reversed(predecessors(program, name)), None)
 
 
 def is_named(program: Program, name: str) -> bool:
