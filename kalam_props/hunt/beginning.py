@@ -46,7 +46,8 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     """What to shrink, and how often it fails; the rate is 0 of n when nothing was seen to fail again.
 
     A shape that was taken and then fails in less than one of ten runs was luck, or was helped by what went on
-    meanwhile: others are tried, as far as there is time, and it stays only where none is better.
+    meanwhile: it is tried at other places, then others are, as far as there is time, and it stays only where
+    none is better.
 
     `deadline`: for all of shrinking; estimating the whole may take a third of what is left.
     """
@@ -63,6 +64,11 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     lucky: list[tuple[Best, Rate]] = []
     while trials := _shape_that_fails(bench, known, wanted, began, shapes_until):
         best, rate = _estimated(bench, best_of(trials, wanted), deadline)
+        tries = [(best, rate)]
+        if rate.likely < PROMISED and not goes_down(best.program):
+            placed = probe(bench, best.program, wanted, share_until(deadline))
+            tries += [_estimated(bench, best_of(placed, wanted), deadline)] if placed else []
+        best, rate = max(tries, key=lambda one: one[1].likely)
         if rate.likely >= PROMISED:
             return best, rate
         lucky.append((best, rate))

@@ -1,4 +1,4 @@
-"""Which of some shapes fails: quick ones first, then those of few operations; of these the most frequent.
+"""Which of some shapes fails: those of few operations first, and quick ones; of these the most frequent.
 
 A shape is run several times in one, which costs little; what is taken failed alone.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from itertools import groupby
 
 from attrs import define, field
@@ -66,50 +67,58 @@ def shape_that_fails(
     Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
     then the runs are side by side, nothing is repeated in them, and the first that fails clearly is taken.
     """
-    hangs = wanted.name == "hung"
-    times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
     at_first = distinct(one for shape in known for one in (shape, without_release_points(shape)))
     placed = distinct(other for shape in known for other in _placed(shape))
     arms = [_Arm(other, 1 if key in at_first else 2) for key, other in placed.items()]
     groups = [list(group) for _, group in groupby(sorted(arms, key=_turn_of), _turn_of)]
+    clear = ENOUGH if wanted.name == "hung" else CLEAR
     hardly: _Arm | None = None
     for turn in range(1, turns + 1):
         rare: _Arm | None = None
-        for group in groups:
-            for arm in group:
-                if arm.first_turn > turn:
-                    continue
-                if time.monotonic() >= deadline:
-                    break
-                arm.run(bench, times, runs, wanted)
-                if hangs and arm.seen >= ENOUGH:
-                    return arm.alone
-            winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS, deadline)
-            if winner is not None:
-                seen = count(winner.alone, wanted)
-                if seen >= CLEAR:
-                    return winner.alone
-                if seen >= ENOUGH:
-                    rare = rare or winner
-                else:
-                    hardly = hardly or winner
-            if time.monotonic() >= deadline:
-                break
+        for winner in _winners(bench, groups, wanted, turn, deadline):
+            seen = count(winner.alone, wanted)
+            if seen >= clear:
+                return winner.alone
+            if seen >= ENOUGH:
+                rare = rare or winner
+            else:
+                hardly = hardly or winner
         if rare is not None:
             return rare.alone
-        if time.monotonic() >= deadline:
-            break
     return hardly.alone if hardly is not None else []
 
 
-def _turn_of(arm: _Arm) -> tuple[bool, int]:
-    """Which come first: what waits for no look of the server at its tables, then fewer operations.
+def _winners(
+    bench: Bench, groups: list[list[_Arm]], wanted: Sighting, turn: int, deadline: float
+) -> Iterator[_Arm]:
+    """The best of each group that had its runs of a turn, where one failed; until the deadline."""
+    hangs = wanted.name == "hung"
+    times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
+    for group in groups:
+        for arm in group:
+            if arm.first_turn > turn:
+                continue
+            if time.monotonic() >= deadline:
+                break
+            arm.run(bench, times, runs, wanted)
+            if hangs and arm.seen >= ENOUGH:
+                yield arm
+        winner = None if hangs else _best_alone(bench, group, wanted, turn * ALONE_RUNS, deadline)
+        if winner is not None:
+            yield winner
+        if time.monotonic() >= deadline:
+            return
 
-    A run that does takes up to ten times as long, and there are many such shapes.
+
+def _turn_of(arm: _Arm) -> tuple[int, bool]:
+    """Which come first: of few operations, and what waits for no look of the server at its tables.
+
+    A run that waits takes up to ten times as long, and there are many such shapes: as if of twice as many.
     """
     tables = arm.program.tables
     written = {step.op.table for step in steps_of(arm.program) if isinstance(step.op, Insert)}
-    return any(tables[name].flush_rows is not None for name in written), arm.program.operations
+    waits = any(tables[name].flush_rows is not None for name in written)
+    return (2 if waits else 1) * arm.program.operations, waits
 
 
 def _placed(shape: Program) -> list[Program]:

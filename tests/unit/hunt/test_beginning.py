@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from attrs import evolve
 from simulated import SimulatedLab, sighting, write_history
@@ -11,6 +13,7 @@ from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.families import Sighting
 from kalam_props.hunt.shrink import Best
 from kalam_props.hunt.structure import steps_of
+from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 
 ENDLESS = 1e9
@@ -100,6 +103,24 @@ def test_a_shape_that_does_not_fail_any_more_gives_way_to_another(found):
     assert has(best.program, Flush)
     assert has(best.program, Select)
     assert rate.likely > 0.2
+
+
+def test_a_shape_that_does_not_fail_any_more_is_tried_at_other_places_first(found):
+    """Without a place in its first four runs; then in the middle of its flush, as larger ones do."""
+    middle = Release("flush", fraction=0.5)
+    runs = Counter()
+
+    def model(program):
+        runs[digest(program)] += 1
+        places = {step.release for step in steps_of(program)}
+        lucky = program.operations > 3 or (places == {None} and runs[digest(program)] <= 4)
+        scans = has(program, Flush) and isinstance(steps_of(program)[-1].op, Select)
+        return {"stale-read": float(scans and (lucky or middle in places))}
+
+    best, rate = begin(SimulatedLab(model, 1), found, ENDLESS)
+    assert best.program.operations == 3
+    assert any(step.release == middle for step in steps_of(best.program))
+    assert rate.likely == 1.0
 
 
 def test_a_guess_is_tried_at_places_of_its_flush(found):
