@@ -60,7 +60,8 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for handful in _with_other_rows(program, _with_rows(program, some, rows, key))
         for shape in _arranged(program, handful)
     ]
-    possible = distinct(map(_with_named_tables, (*known, *_beside_rivals(program, core, key))))
+    beside = (*_beside_rivals(program, core, key), *_beside_readers(program, core, key))
+    possible = distinct(map(_with_named_tables, (*known, *beside)))
     return sorted(possible.values(), key=lambda shape: size(shape)[:2])
 
 
@@ -88,6 +89,25 @@ def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iter
     for rival in _rivals(program, writes, key):
         line = _with_rows(program, _line(program, (*writes, rival)), 1, key)
         yield unflushed.with_rounds(_last_two_at_once(line))
+
+
+def _beside_readers(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
+    """Its writes and one of its reads, beside one of its kind by another user: answers may be swapped."""
+    reads = [place for place in core if isinstance(operation_at(program, place), READS)]
+    writes = [place for place in core if place not in reads]
+    unflushed = _with_policies(program, set(program.tables), None)
+    for at, session, index in reads:
+        kind = type(operation_at(program, (at, session, index)))
+        others = [
+            place
+            for place in places(program)
+            if place[0] == at and user_of(place[1]) != user_of(session)
+            if isinstance(operation_at(program, place), kind)
+        ]
+        race = _line(program, ((at, session, index), *others[:1]))
+        for some in _handfuls(program, _line(program, writes), key):
+            if others and len(some) <= MOST_STEPS - len(race):
+                yield unflushed.with_rounds(_last_two_at_once(_with_rows(program, (*some, *race), 1, key)))
 
 
 def _rivals(program: Program, writes: Sequence[Place], key: object) -> Iterator[Place]:

@@ -315,6 +315,20 @@ def test_release_points_stay_with_their_steps(tmp_path):
     )
 
 
+def test_a_read_is_tried_beside_one_of_another_user_that_it_ran_beside(tmp_path):
+    """Of the same kind, and with few of its writes: its answer may be that of the other one."""
+    minima = YARDSTICKS["swapped-answers"].minima
+    for read in (SCAN, COUNT, GET):
+        whole = program(
+            {"0/1": tuple(insert(key) for key in range(2, 8))},
+            {"0/1": (read,), "1/1": (insert(9), read), "2/1": (read,)},
+        )
+        known = shapes(whole, core_of(whole, tmp_path, *range(7)), 2)
+        assert any(same_up_to_names(shape, minimum) for shape in known for minimum in minima)
+    other = program({"0/1": (insert(2),)}, {"0/1": (SCAN,), "1/1": (COUNT,)})
+    assert all("u1/1" not in shape.sessions for shape in shapes(other, core_of(other, tmp_path, 0, 1)))
+
+
 AGAIN = {name: TableDef(COLUMNS, "id", name=None if name == "t" else "t") for name in ("t", "t_2", "t_3")}
 
 
