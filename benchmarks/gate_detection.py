@@ -6,9 +6,10 @@
 
 For each race fault, with a window that the server reports as it really was: programs and seconds until a hunt
 first finds it, for each seed and as the median of all. A search ends after `--limit` seconds; one without the
-gate also after `--times` as many programs as the median with the gate had needed. One that found nothing
-until then counts as that many, and the ratio is marked: it is at least so much. Seconds hold all that a hunt
-does, also the flushes that it makes to learn when they run; a program is one that a machine drew.
+gate also after `--times` as many programs as the median with the gate had needed. Where most found nothing
+until then, the median is above the shortest of them, and the ratio is marked: it is at least so much; other
+seeds could not change that, and are not searched. Seconds hold all that a hunt does, also the flushes that it
+makes to learn when they run; a program is one that a machine drew.
 
 Both sides draw the same programs, for the same seed: from `--machine`, by default `meetings` for what takes a
 flush, `isolation` for what takes two users, `watchers` for what takes a scan or a count, `writers` for the
@@ -150,7 +151,11 @@ def search(setting: Setting, seed: int, *, gate: bool, programs: int | None) -> 
 
 
 def searches(setting: Setting, seeds: range, *, gate: bool, programs: int | None) -> list[Search]:
-    found = [search(setting, seed, gate=gate, programs=programs) for seed in seeds]
+    found: list[Search] = []
+    for seed in seeds:
+        found.append(search(setting, seed, gate=gate, programs=programs))
+        if 2 * sum(search.finding is None for search in found) > len(seeds):
+            break
     print(
         f"  {'gate   ' if gate else 'no gate'}   programs {told(found, lambda s: s.programs)}; "
         f"seconds {told(found, lambda s: s.seconds)}; windows: {', '.join(s.window for s in found)}",
@@ -161,20 +166,27 @@ def searches(setting: Setting, seeds: range, *, gate: bool, programs: int | None
 
 def told(found: Sequence[Search], of: Callable[[Search], float]) -> str:
     each = " ".join(f"{'' if search.finding else '>'}{of(search):.0f}" for search in found)
-    return f"{mark(found)}{statistics.median(of(search) for search in found):.0f} ({each})"
+    return f"{mark(found)}{middle(found, of):.0f} ({each})"
+
+
+def middle(found: Sequence[Search], of: Callable[[Search], float]) -> float:
+    """The median; where most found nothing, what it is above."""
+    if mark(found):
+        return min(of(search) for search in found if search.finding is None)
+    return statistics.median(of(search) for search in found)
 
 
 def mark(found: Sequence[Search]) -> str:
     """`>` where most found nothing: the median is then a limit."""
-    return ">" if sum(search.finding is None for search in found) > len(found) // 2 else ""
+    return ">" if 2 * sum(search.finding is None for search in found) > len(found) else ""
 
 
 def compare(setting: Setting, seeds: range, times: float) -> None:
     with_gate = searches(setting, seeds, gate=True, programs=None)
-    needed = statistics.median(search.programs for search in with_gate)
+    needed = middle(with_gate, lambda s: s.programs)
     most = None if mark(with_gate) else round(times * needed)
     without = searches(setting, seeds, gate=False, programs=most)
-    ratio = statistics.median(search.programs for search in without) / max(1, needed)
+    ratio = middle(without, lambda s: s.programs) / max(1, needed)
     if mark(with_gate):
         print("  ratio     none: most searches with the gate found nothing", flush=True)
     else:

@@ -15,7 +15,7 @@ from attrs import define, field
 from kalam_props.history.operations import Insert
 from kalam_props.hunt.amplify import amplified
 from kalam_props.hunt.families import Sighting
-from kalam_props.hunt.lab import HANGING_AT_ONCE, Enough, Trial
+from kalam_props.hunt.lab import Enough, Trial
 from kalam_props.hunt.measure import Bench, count
 from kalam_props.hunt.sharpen import placed_together, without_release_points
 from kalam_props.hunt.size import size
@@ -34,8 +34,10 @@ IN_A_WRITE = (0.3, 0.6, 0.9)
 
 TURNS = 3
 RUNS = 2
+HANGING_RUNS = 4
 """Runs of each shape in each turn: all are tried soon, and the rare ones again. Each is as it was found and
-without release points in the first one, and at places only in the others."""
+without release points in the first one, and at places only in the others; where they hang, at all at once,
+for those that do not cost little."""
 
 LATE_S = 2.0
 """Seconds after the deadline in which what has failed by then is still run alone."""
@@ -65,13 +67,14 @@ def shape_that_fails(
     over: nobody knows a better one.
 
     Where a failure is an answer that does not come, a run takes seconds if it fails and next to none if not:
-    then the runs are side by side, nothing is repeated in them, and the first that fails clearly is taken.
+    then nothing is repeated in the runs, and the first that fails clearly is taken.
     """
+    hangs = wanted.name == "hung"
     at_first = distinct(one for shape in known for one in (shape, without_release_points(shape)))
     placed = distinct(other for shape in known for other in _placed(shape))
-    arms = [_Arm(other, 1 if key in at_first else 2) for key, other in placed.items()]
+    arms = [_Arm(other, 1 if hangs or key in at_first else 2) for key, other in placed.items()]
     groups = [list(group) for _, group in groupby(sorted(arms, key=_turn_of), _turn_of)]
-    clear = ENOUGH if wanted.name == "hung" else CLEAR
+    clear = ENOUGH if hangs else CLEAR
     hardly: _Arm | None = None
     for turn in range(1, turns + 1):
         rare: _Arm | None = None
@@ -93,7 +96,7 @@ def _winners(
 ) -> Iterator[_Arm]:
     """The best of each group that had its runs of a turn, where one failed; until the deadline."""
     hangs = wanted.name == "hung"
-    times, runs = (1, HANGING_AT_ONCE) if hangs else (TIMES, RUNS)
+    times, runs = (1, HANGING_RUNS) if hangs else (TIMES, RUNS)
     for group in groups:
         for arm in group:
             if arm.first_turn > turn:

@@ -38,9 +38,7 @@ QUICK_RUNS = 5
 """As many, where no time is given for shrinking: who wants a finding as it was found wants it soon."""
 
 FAST_SHARE = 0.75
-HANGING_FAST_SHARE = 0.5
-"""Of the seconds for shrinking, those in which candidates are tried over HTTP; where one waits for requests
-that hang, they are no quicker over HTTP."""
+"""Of the seconds for shrinking, those in which candidates are tried over HTTP."""
 
 CHOOSING_SHARE = 0.08
 """Of the seconds for shrinking, those near the end, in which it is settled which program is the result: half
@@ -113,13 +111,16 @@ def save_seed(lab: Lab, finding: Finding, care: Care) -> Finding:
 
 
 def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
-    """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that."""
+    """Shrink over HTTP, where a run is cheapest; then with the hunt's driver, from what fails with that.
+
+    Where one waits for requests that hang, a run is no cheaper over HTTP: then with the hunt's driver only.
+    """
     lab, fast = _labs(lab, finding.sighting)
     began = time.monotonic()
     ending = HANGING_ENDING_SHARE if lab.hanging else ENDING_SHARE
     choosing_s = CHOOSING_SHARE * care.shrink_s
     deadline = began + (1 - ending) * care.shrink_s - choosing_s
-    fast_until = began + (HANGING_FAST_SHARE if lab.hanging else FAST_SHARE) * care.shrink_s
+    fast_until = began + FAST_SHARE * care.shrink_s
     found = Best(finding.program, finding.history, finding.sighting)
     handed: tuple[Best, Rate] | None = None
     if fast is not None:
@@ -143,16 +144,14 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
 
 
 def _labs(lab: Lab, wanted: Sighting) -> tuple[Lab, Lab | None]:
-    """Where to make a finding small: with the hunt's driver; over HTTP, unless that is the hunt's driver.
+    """Where to make a finding small: with the hunt's driver; over HTTP, where that is quicker.
 
     A run that hangs waits for most of its time: here for no longer than is needed to tell.
     """
-    own, limits, target = lab, lab.limits, lab.workspace.target
-    hangs = wanted.name == "hung"
-    if hangs:
-        limits = hanging(limits, target)
-        own = lab.with_driver(target.driver, limits, hanging=True)
-    return own, None if target.driver.name == "http" else lab.with_driver(HttpDriver(), limits, hanging=hangs)
+    driver = lab.workspace.target.driver
+    if wanted.name == "hung":
+        return lab.with_driver(driver, hanging(lab.limits, lab.workspace.target), hanging=True), None
+    return lab, None if driver.name == "http" else lab.with_driver(HttpDriver())
 
 
 def hanging(limits: Limits, target: Target) -> Limits:
