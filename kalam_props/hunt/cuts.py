@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from kalam_props.checks.verdict import Anomaly
 from kalam_props.history.events import History, Invoke
@@ -16,6 +16,7 @@ from kalam_props.history.operations import (
     Recreate,
     Restart,
 )
+from kalam_props.hunt.recreated import created_again
 from kalam_props.hunt.structure import Place, keep, keys_of, operation_at, places
 from kalam_props.programs.model import Program, user_of
 
@@ -53,8 +54,9 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
     """The steps that matter, in order: those of the witness, and what makes them possible.
 
     That is, of the rows that they name, the insert before them; where they name none, the last insert before
-    them, for a flush needs something to do; what creates their tables again; and the first restart and the
-    first kill after the first of them. Flushes and waits are left out: `shapes` puts them where they matter.
+    them, for a flush needs something to do; what creates their tables again (see `recreated`); and the first
+    restart and the first kill after the first of them. Flushes and waits are left out: `shapes` puts them
+    where they matter.
     """
     steps = _steps(program, history)
     witness = {steps[i] for i in anomaly.witness if i in steps}
@@ -73,28 +75,13 @@ def core(program: Program, history: History, anomaly: Anomaly) -> list[Place]:
         needed.update([p for p in earlier if p[0] < place[0]][-1:])
     if not any(isinstance(operation_at(program, p), Insert) for p in needed):
         needed.update(_last_insert_before(program, min(witness), began))
-    named = {getattr(operation_at(program, place), "table", None) for place in witness}
-    needed.update(_recreates(program, named | {anomaly.table}))
+    needed.update(created_again(program, witness, anomaly.table))
     at, session, index = min(witness)
     after = [p for p in everything if p[0] > at or (p[0] == at and (p[1] != session or p[2] > index))]
     for end in (Kill, Restart):
         needed.update([p for p in after if isinstance(operation_at(program, p), end)][:1])
     waits = (Flush, AwaitFlush, Pause)
     return [p for p in everything if p in needed and not isinstance(operation_at(program, p), waits)]
-
-
-def _recreates(program: Program, named: Collection[str | None]) -> list[Place]:
-    """What creates some tables again; of those that had one name after another, not the first one."""
-    in_turn: dict[object, list[str]] = {}
-    for name, table in program.tables.items():
-        if name in named:
-            in_turn.setdefault(table.place(name), []).append(name)
-    again = {name for names in in_turn.values() for name in (names[1:] or names)}
-    return [
-        place
-        for place in places(program)
-        if isinstance(op := operation_at(program, place), Recreate) and op.table in again
-    ]
 
 
 def _makes(program: Program, place: Place, later: Place) -> bool:

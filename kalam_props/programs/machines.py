@@ -864,6 +864,33 @@ class Notifications(Inserts, Writes, Flushes, Races):
             self.add(Unsubscribe(self.on), session, join=False)
 
 
+@frozen
+class Again:
+    """Rows, and a flush that may still run when their table is dropped and created; drawn as one argument.
+
+    Attributes:
+        flush: of the table, of its namespace, or none.
+        actions: on other tables, meanwhile.
+
+    """
+
+    rows: int
+    flush: str
+    actions: list[Action]
+
+
+AGAIN = st.lists(
+    st.builds(
+        Again,
+        rows=st.integers(1, 3),
+        flush=st.sampled_from(("none", "table", "namespace")),
+        actions=st.lists(ACTIONS, max_size=3),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
 class Tables(Inserts, Races):
     """Tables that could be taken for each other: of one namespace, of one name, and of one name in turn.
 
@@ -875,7 +902,7 @@ class Tables(Inserts, Races):
     max_users = 2
     race_kinds = ("insert", "select", "delete", "get", "update", "count")
     also: ClassVar[tuple[tuple[str, str | None, int], ...]] = (("s", None, 0), ("t_far", TABLE, 1))
-    max_generations: ClassVar[int] = 3
+    max_generations: ClassVar[int] = 9
 
     def __init__(self) -> None:
         super().__init__()
@@ -898,30 +925,28 @@ class Tables(Inserts, Races):
     def flush_namespace(self, session: int, join: bool) -> None:  # noqa: FBT001
         self.add(Flush(self.on, "namespace"), session, join=join)
 
-    @rule(
-        which=SESSIONS,
-        rows=st.integers(1, 3),
-        flush=st.sampled_from(("none", "table", "namespace")),
-        actions=st.lists(ACTIONS, max_size=3),
-    )
-    def create_again(self, which: int, rows: int, flush: str, actions: list[Action]) -> None:
-        """Rows, and a flush that may still run when their table is dropped and created; others go on."""
-        if "recreate" in self.without or self.generations == self.max_generations:
-            return
-        self.generations += 1
+    @rule(which=SESSIONS, again=AGAIN)
+    def create_again(self, which: int, again: list[Again]) -> None:
+        """A table, time after time; others go on."""
         self.turn_to(which)
+        for one in again:
+            if "recreate" not in self.without and self.generations < self.max_generations:
+                self._create_again(one)
+
+    def _create_again(self, again: Again) -> None:
+        self.generations += 1
         old, place = self.on, self.current.index(self.on)
-        self.insert(0, Size(0, rows))
+        self.insert(0, Size(0, again.rows))
         new = f"{self.table.name or old}_{self.generations}"
         self.tables[new] = evolve(self.table, name=self.table.name or old)
         self.new_round()
         lane = f"u0/{self.max_sessions + 1}"
-        if flush != "none":
-            self.add(Flush(old, "namespace" if flush == "namespace" else "table"), lane, join=True)
+        if again.flush != "none":
+            self.add(Flush(old, "namespace" if again.flush == "namespace" else "table"), lane, join=True)
         self.add(Recreate(new), lane, join=True)
         self.current[place] = new
         others = [name for name in self.current if name != new]
-        for at, action in enumerate(actions):
+        for at, action in enumerate(again.actions):
             self.on = others[action.key % len(others)]
             super().act(action, action.session + at)
             self.when(in_race(action.moment))

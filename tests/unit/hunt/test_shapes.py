@@ -366,3 +366,19 @@ def test_a_table_that_was_created_again_is_tried_without_that_too(tmp_path):
     assert {tuple(shape.tables) for shape in known} == {("t_3",), ("t_2", "t_3")}
     for shape in known:
         assert (Recreate("t_3") in operations(shape, places(shape))) == ("t_2" in shape.tables)
+
+
+def test_of_the_table_before_one_that_was_created_again_the_last_insert_is_part_of_the_core(tmp_path):
+    """Of the same row, where the witness names one: it is in the way of an insert that is refused for it."""
+    old, new = Insert("t_2", ((1, "old", 0),)), Insert("t_3", ((1, "new", 0),))
+    whole = made_again(
+        {"0/1": (Recreate("t_2"),)},
+        {"0/1": (old, Insert("t_2", ((5, "old", 0),))), "1/1": (Insert("t_2", ((1, "other", 0),)),)},
+        {"0/1": (Recreate("t_3"),)},
+        {"0/1": (new,)},
+    )
+    kept = core_of(whole, tmp_path, 8)
+    assert operations(whole, kept) == [old, Recreate("t_3"), new]
+    assert any(
+        operations(shape, places(shape)) == operations(whole, kept) for shape in shapes(whole, kept, 1)
+    )

@@ -1,0 +1,53 @@
+"""Tables that have one name after another: which of their `recreate`s have a part in a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kalam_props.history.operations import Insert, Recreate
+from kalam_props.hunt.structure import Place, keys_of, operation_at, places
+from kalam_props.programs.model import Program, user_of
+from kalam_props.programs.tables import predecessors
+
+
+def created_again(program: Program, witness: set[Place], shown: str | None) -> set[Place]:
+    """What creates the tables of a witness again, but for the first where several of one name are among them.
+
+    Where it is one alone, also the last insert into the table before it: what is there may be what was there.
+
+    Args:
+        program: the one that failed.
+        witness: the steps that the anomaly is about.
+        shown: the table that it is about.
+
+    """
+    of = {getattr(operation_at(program, place), "table", None) for place in witness} | {shown}
+    named = {table for table in of if table is not None}
+    replaced = {before for table in named for before in predecessors(program, table)}
+    needed: set[Place] = set()
+    for place, table in _recreates(program):
+        before = predecessors(program, table)
+        if table in named and not named.isdisjoint(before):
+            needed.add(place)
+        elif table in named - replaced:
+            needed.update((place, *_last_insert(program, before[-1], min(witness))))
+    return needed
+
+
+def _recreates(program: Program) -> Iterator[tuple[Place, str]]:
+    for place in places(program):
+        if isinstance(op := operation_at(program, place), Recreate):
+            yield place, op.table
+
+
+def _last_insert(program: Program, table: str, like: Place) -> list[Place]:
+    """The last insert into a table by the user of a step; of a row that the step names, if there is one."""
+    keys = keys_of(program, operation_at(program, like))
+    inserts = [
+        place
+        for place in places(program)
+        if isinstance(op := operation_at(program, place), Insert) and op.table == table
+        if user_of(place[1]) == user_of(like[1]) or program.tables[table].type != "user"
+    ]
+    of_its_rows = [p for p in inserts if not keys.isdisjoint(keys_of(program, operation_at(program, p)))]
+    return (of_its_rows or inserts)[-1:]
