@@ -169,7 +169,8 @@ def _attempt(
         named_right=finding.anomaly.name in yardstick.names,
         program=finding.program,
         operations=finding.program.operations,
-        minimal=finding.program.operations < yardstick.operations or yardstick.has(finding.program),
+        minimal=finding.program.operations < yardstick.operations
+        or yardstick.has(finding.program, finding.anomaly.name),
         shrink_s=finding.shrinking.seconds,
         reproduced=finding.reproduced,
         error=ended_early,

@@ -25,7 +25,8 @@ class Attempt:
         anomaly: the name of what was found, None when nothing was.
         named_right: whether the fault may show under this name.
         operations: of the shrunk program.
-        minimal: whether it is one of the hand-written programs, up to names, or smaller than all of them.
+        minimal: whether it is one of the hand-written programs for what was found, up to names, or smaller
+            than all of them.
         error: why the hunt could not go on, if so; a server that died is a finding of its own.
 
     """

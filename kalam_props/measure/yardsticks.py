@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement
 from types import MappingProxyType
 from typing import TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from kalam_props.history.operations import (
     AwaitFlush,
@@ -51,22 +51,24 @@ class Yardstick:
             same number of operations, and so have the others. A command is an operation, a policy is none.
         names: anomalies under which the fault may show itself; others are another bug, or ours.
         aimed: a program that meets the window whatever the machine is doing, where the smallest do not.
+        under: larger ones, by the name of an anomaly that none of the minima shows.
 
     """
 
     minima: tuple[Program, ...]
     names: frozenset[str]
     aimed: Program | None = None
+    under: Mapping[str, tuple[Program, ...]] = field(factory=dict)
 
     @property
     def operations(self) -> int:
         return min(program.operations for program in self.minima)
 
-    def has(self, program: Program) -> bool:
-        """Whether a program is one of these up to names, or one of these without its concurrency."""
+    def has(self, program: Program, name: str) -> bool:
+        """Whether a program that shows an anomaly is one of these up to names, or without its concurrency."""
         return any(
             same_up_to_names(program, known)
-            for minimum in self.minima
+            for minimum in (*self.minima, *self.under.get(name, ()))
             for known in (minimum, *in_turns(minimum))
         )
 
@@ -148,6 +150,12 @@ _BATCH_AND_READER = (
     _program(None, {_A: (_insert(1, 2),), _B: (_COUNT,)}),
 )
 _AFTER_A_KILL = (_program(None, {_A: (_insert(1), Kill())}),)
+_CHANGED_BEFORE_A_KILL = {
+    "resurrected-row": (_program(None, {_A: (_insert(1), _DELETE, Kill())}),),
+    "lost-update": tuple(
+        _program(None, {_A: (_insert(1), change, Kill())}) for change in (_UPDATE, _INCREMENT)
+    ),
+}
 
 
 def _then_together(first: Operation, one: Operation, other: Operation) -> tuple[Program, ...]:
@@ -263,7 +271,16 @@ _IN_A_WRITE: dict[str, Yardstick] = {
         _MISSING,
     ),
     "insert-race": Yardstick((_program(None, {_A: (_insert(1),), _B: (_insert(1),)}),), _OVERWRITTEN),
-    "delete-race": Yardstick(_then_together(_insert(1), _DELETE, _DELETE), _OVERWRITTEN),
+    "delete-race": Yardstick(
+        _then_together(_insert(1), _DELETE, _DELETE),
+        _OVERWRITTEN,
+        under={
+            # One delete more than there were rows, and a row in the end.
+            "resurrected-row": (
+                _program(None, {_A: (_insert(1),)}, {_A: (_DELETE,), _B: (_DELETE,), _C: (_insert(1),)}),
+            )
+        },
+    ),
     "version-tie": Yardstick(
         (
             _program(None, {_A: (_insert(1),), _B: (_INCREMENT,)}),
@@ -322,8 +339,12 @@ _BETWEEN_REQUESTS: dict[str, Yardstick] = {
 }
 
 _IN_A_RESTART: dict[str, Yardstick] = {
-    "not-durable": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING),
-    "hot-not-replayed": Yardstick(_AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING),
+    "not-durable": Yardstick(
+        _AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING, under=_CHANGED_BEFORE_A_KILL
+    ),
+    "hot-not-replayed": Yardstick(
+        _AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING, under=_CHANGED_BEFORE_A_KILL
+    ),
     "flush-replayed": Yardstick(
         tuple(
             program

@@ -46,6 +46,23 @@ def test_a_minimum_without_its_concurrency_is_one():
     """Who reproduces a race with nothing side by side has done no worse; with another operation, worse."""
     yardstick = YARDSTICKS["shared-identity"]
     race = yardstick.minima[0]
-    assert yardstick.has(race)
-    assert all(map(yardstick.has, in_turns(race)))
-    assert not yardstick.has(YARDSTICKS["tombstone-dropped"].minima[0])
+    assert all(yardstick.has(program, "foreign-row") for program in (race, *in_turns(race)))
+    assert not yardstick.has(YARDSTICKS["tombstone-dropped"].minima[0], "foreign-row")
+
+
+def test_a_larger_one_is_a_minimum_under_its_name_only():
+    """A delete that a kill undid takes a row, and a row that a kill lost does not take a delete."""
+    yardstick = YARDSTICKS["not-durable"]
+    (undone,) = yardstick.under["resurrected-row"]
+    assert yardstick.has(undone, "resurrected-row")
+    assert not yardstick.has(undone, "lost-after-crash")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_a_minimum_under_a_name_only_is_larger_than_all_others(fault):
+    """Else it would be one of them; and the fault may show itself under that name."""
+    yardstick = YARDSTICKS[fault]
+    assert yardstick.under.keys() <= yardstick.names
+    for program in (program for programs in yardstick.under.values() for program in programs):
+        assert program.operations > yardstick.operations
+        assert not any(yardstick.has(program, name) for name in yardstick.names - yardstick.under.keys())
