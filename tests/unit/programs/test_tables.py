@@ -96,7 +96,7 @@ def test_the_machine_draws_whole_programs_with_every_kind_of_neighbour():
     for one in drawn:
         assert misplaced(one) is None
         assert from_json(to_json(one)) == one
-    assert any(before(one, name) for one in drawn for name in one.tables)
+    assert all(any(before(one, name) for name in one.tables) for one in drawn)
     assert any(table.namespace for one in drawn for table in one.tables.values())
     assert any(len(last(one)) > 1 for one in drawn)
     for left_out in ("insert", "recreate", "flush"):
