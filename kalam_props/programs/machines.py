@@ -892,7 +892,7 @@ AGAIN = st.lists(
 
 
 AT_THE_END = 5
-"""So often a table is created again where a program did not: what happens one time in ten is seen in a turn."""
+"""So often a table is created again where a program did not: what happens one time in ten is seen soon."""
 
 
 class Tables(Inserts, Races):
