@@ -7,7 +7,6 @@ is condemned here is taken out of the read, so that the search over orders judge
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from attrs import field, frozen
 
@@ -236,21 +235,61 @@ def _unexplained(writes: Writes, act: Act, cell: int, version: int) -> Finding:
         if wrote.kind == "insert" and (act.end is None or wrote.act.start <= act.end)
     ]
     if not inserts:
-        later = [wrote.act for wrote in writes.of(cell) if wrote.kind == "insert"]
-        if later:
-            why = f"but that row was only inserted later: {words.done(later[0])}"
-            return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", later[:1])
-        elsewhere = _written_elsewhere(writes, act, cell, version)
-        why = (
-            f"but it was written to another table: {words.done(elsewhere[0])}"
-            if elsewhere
-            else "but nobody wrote it"
-        )
-        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", elsewhere)
+        return _phantom(writes, act, cell, version, shown)
     wrote_it = [wrote.act for wrote in writes.of(cell) if act.end is None or wrote.act.start <= act.end]
     several = wrote_it[-_MANY:]
     sentence = f"{shown}, {_corruption(writes, cell, version)}. Its writes: {words.listing(several)}."
     return _finding(world, "corrupt-row", act, cell, sentence, several)
+
+
+def _phantom(writes: Writes, act: Act, cell: int, version: int, shown: str) -> Finding:
+    """Name a row that nobody had inserted by then: where else it is, or what inserted the key later."""
+    world = writes.world
+    later = [wrote for wrote in writes.of(cell) if wrote.kind == "insert"]
+    same = [wrote for wrote in later if _gives(wrote, world.rows[version])]
+    elsewhere = None if same else _writer_elsewhere(writes, act, cell, version)
+    if elsewhere is not None:
+        why = f"but nobody wrote it there; the same row is that of another table: {words.done(elsewhere)}"
+        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", [elsewhere])
+    if later:
+        first = (same or later)[0].act
+        why = f"but that row was only inserted later: {words.done(first)}"
+        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", [first])
+    return _finding(world, "phantom-row", act, cell, f"{shown}, but nobody wrote it.", [])
+
+
+def _writer_elsewhere(writes: Writes, act: Act, cell: int, version: int) -> Act | None:
+    """What wrote a text of a row to another table, one that is gone perhaps, where all of it can have been.
+
+    Of this user's writes, or else of all, the first. Numbers alone tell nobody where they come from.
+    """
+    world = writes.world
+    table, user = world.scopes[world.scope_of(cell)]
+    shape, row = world.tables[table], world.rows[version]
+    texts = {
+        column: item
+        for column, item in enumerate(row)
+        if column != shape.key_index and isinstance(item, str) and item
+    }
+    found: list[tuple[bool, int, Act]] = []
+    for scope, (other_table, other_user) in enumerate(world.scopes):
+        other = world.known_cell(scope, world.key_of(cell))
+        alike = world.tables[other_table].columns == shape.columns
+        if other is None or other_table == table or not alike:
+            continue
+        since = writes.since(other, version)
+        if since is not None and (act.end is None or since <= act.end):
+            found += [
+                (other_user != user, wrote.act.start, wrote.act)
+                for wrote in writes.of(other)
+                if any(_given(wrote, column) == item for column, item in texts.items())
+            ]
+    return min(found, key=lambda one: one[:2])[2] if found else None
+
+
+def _given(wrote: Wrote, column: int) -> Canonical:
+    """What a write gave a column, if it did."""
+    return wrote.row[column] if wrote.row is not None else wrote.values.get(column)
 
 
 def _corruption(writes: Writes, cell: int, version: int) -> str:
@@ -267,26 +306,6 @@ def _corruption(writes: Writes, cell: int, version: int) -> str:
                     f"{words.value(world.key_of(other))} by {words.done(wrote.act)}"
                 )
     return f"but no write ever gave row {words.value(world.key_of(cell))} those values"
-
-
-def _written_elsewhere(writes: Writes, act: Act, cell: int, version: int) -> list[Act]:
-    """The first write of such a row to another table, one that is gone perhaps; none if there is none."""
-    world = writes.world
-    # Numbers alone tell nobody where they come from, and a key is in many tables.
-    key_index = world.tables[world.scopes[world.scope_of(cell)][0]].key_index
-    texts = {
-        item
-        for column, item in enumerate(world.rows[version])
-        if column != key_index and isinstance(item, str) and item
-    }
-    found = (
-        wrote.act
-        for other, wrote in _all(writes)
-        if world.scope_of(other) != world.scope_of(cell) and world.key_of(other) == world.key_of(cell)
-        if not wrote.refused and not texts.isdisjoint(_values(wrote))
-        if act.end is None or wrote.act.start <= act.end
-    )
-    return list(islice(found, 1))
 
 
 def _foreign_writer(writes: Writes, act: Act, cell: int, version: int) -> Wrote | None:

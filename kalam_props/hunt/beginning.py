@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 
 from kalam_props.history.events import History
-from kalam_props.history.operations import Operation
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.contest import ENOUGH, shape_that_fails
 from kalam_props.hunt.cuts import core, cut_to_witness
@@ -66,7 +65,7 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
         best, rate = _estimated(bench, best_of(trials, wanted), deadline)
         tries = [(best, rate)]
         if rate.likely < PROMISED and not goes_down(best.program):
-            placed = probe(bench, best.program, wanted, share_until(deadline))
+            placed = probe(bench, best.program, wanted, min(shapes_until, share_until(deadline)))
             tries += [_estimated(bench, best_of(placed, wanted), deadline)] if placed else []
         best, rate = max(tries, key=lambda one: one[1].likely)
         if rate.likely >= PROMISED:
@@ -84,8 +83,9 @@ def _estimated(bench: Bench, best: Best, deadline: float) -> tuple[Best, Rate]:
     return best, estimate(bench, best.program, best.sighting, deadline=share_until(deadline))
 
 
-def _operations(program: Program) -> list[Operation]:
-    return [step.op for step in steps_of(program)]
+def _operations(program: Program) -> list[str]:
+    """In no order: where a program is placed in time, lanes and rounds are made of its steps anew."""
+    return sorted(repr(step.op) for step in steps_of(program))
 
 
 def _shape_that_fails(

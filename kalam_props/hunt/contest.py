@@ -34,10 +34,12 @@ IN_A_WRITE = (0.3, 0.6, 0.9)
 
 TURNS = 3
 RUNS = 2
-HANGING_RUNS = 4
 """Runs of each shape in each turn: all are tried soon, and the rare ones again. Each is as it was found and
-without release points in the first one, and at places only in the others; where they hang, at all at once,
-for those that do not cost little."""
+without release points in the first one, and at places only in the others."""
+
+HANGING_RUNS = 4
+"""The same where a failure is an answer that does not come; then places come in the first turn as well, for a
+run that does not fail costs next to nothing."""
 
 LATE_S = 2.0
 """Seconds after the deadline in which what has failed by then is still run alone."""
@@ -88,13 +90,15 @@ def shape_that_fails(
                 hardly = hardly or winner
         if rare is not None:
             return rare.alone
+        if time.monotonic() >= deadline:
+            break
     return hardly.alone if hardly is not None else []
 
 
 def _winners(
     bench: Bench, groups: list[list[_Arm]], wanted: Sighting, turn: int, deadline: float
 ) -> Iterator[_Arm]:
-    """The best of each group that had its runs of a turn, where one failed; until the deadline."""
+    """The best of each group, when it had its runs of a turn; one that hangs at once. Until the deadline."""
     hangs = wanted.name == "hung"
     times, runs = (1, HANGING_RUNS) if hangs else (TIMES, RUNS)
     for group in groups:

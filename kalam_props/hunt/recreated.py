@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kalam_props.history.operations import Insert, Recreate
+from kalam_props.history.operations import Insert, Operation, Recreate, parts
 from kalam_props.hunt.structure import Place, keys_of, operation_at, places
 from kalam_props.programs.model import Program, user_of
 from kalam_props.programs.tables import predecessors
 
 
 def created_again(program: Program, witness: set[Place], shown: str | None) -> set[Place]:
-    """What creates the tables of a witness again, but for the first where several of one name are among them.
+    """What creates the tables of a witness again.
 
-    Where it is one alone, also the last insert into the table before it: what is there may be what was there.
+    Of several that had one name the first is there from the beginning, in what is made of these steps. Where
+    it is one alone, also the last insert into the table before it: what is in it may be what was there.
 
     Args:
         program: the one that failed.
@@ -21,17 +22,23 @@ def created_again(program: Program, witness: set[Place], shown: str | None) -> s
         shown: the table that it is about.
 
     """
-    of = {getattr(operation_at(program, place), "table", None) for place in witness} | {shown}
-    named = {table for table in of if table is not None}
-    replaced = {before for table in named for before in predecessors(program, table)}
+    about = {place: _tables(operation_at(program, place)) for place in witness}
+    named = set().union(*about.values()) | ({shown} if shown is not None else set())
+    followed = {earlier for table in named for earlier in predecessors(program, table)}
     needed: set[Place] = set()
     for place, table in _recreates(program):
-        before = predecessors(program, table)
-        if table in named and not named.isdisjoint(before):
+        earlier = predecessors(program, table)
+        if table in named and not named.isdisjoint(earlier):
             needed.add(place)
-        elif table in named - replaced:
-            needed.update((place, *_last_insert(program, before[-1], min(witness))))
+        elif table in named - followed:
+            like = min((step for step in witness if table in about[step]), default=min(witness))
+            needed.update((place, *_last_insert(program, earlier[-1], like)))
     return needed
+
+
+def _tables(op: Operation) -> set[str]:
+    """To which something is done, in a transaction too."""
+    return {table for inner in parts(op) if (table := getattr(inner, "table", None)) is not None}
 
 
 def _recreates(program: Program) -> Iterator[tuple[Place, str]]:

@@ -8,6 +8,7 @@ nothing is taken for a reproduction because it was guessed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -61,18 +62,24 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
         for shape in _arranged(program, handful)
     ]
     beside = (*_beside_rivals(program, core, key), *_beside_readers(program, core, key))
-    possible = distinct(map(_with_named_tables, (*known, *beside)))
-    return sorted(possible.values(), key=lambda shape: size(shape)[:2])
+    possible = distinct(map(_without_names_before, (*known, *beside)))
+    return sorted((shape for shape in possible.values() if shape.tables), key=lambda shape: size(shape)[:2])
 
 
-def _with_named_tables(program: Program) -> Program:
-    """With those tables only to which something is done, and those whose place they take."""
+def _without_names_before(program: Program) -> Program:
+    """Of tables that had one name only those to which something is done, and what those took the place of."""
     done = [op for step in steps_of(program) for op in parts(step.op)]
     named = {table for op in done if (table := getattr(op, "table", None)) is not None}
     for op in done:
         if isinstance(op, Recreate) and named.isdisjoint(replaced := predecessors(program, op.table)):
             named.update(replaced[-1:])
-    return evolve(program, tables={name: one for name, one in program.tables.items() if name in named})
+    names = Counter(table.place(name) for name, table in program.tables.items())
+    kept = {
+        name: table
+        for name, table in program.tables.items()
+        if name in named or names[table.place(name)] == 1
+    }
+    return evolve(program, tables=kept)
 
 
 def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iterator[Program]:
@@ -98,15 +105,18 @@ def _beside_readers(program: Program, core: Sequence[Place], key: object) -> Ite
     unflushed = _with_policies(program, set(program.tables), None)
     for at, session, index in reads:
         kind = type(operation_at(program, (at, session, index)))
-        others = [
+        others = (
             place
             for place in places(program)
             if place[0] == at and user_of(place[1]) != user_of(session)
             if isinstance(operation_at(program, place), kind)
-        ]
-        race = _line(program, ((at, session, index), *others[:1]))
+        )
+        other = next(others, None)
+        if other is None:
+            continue
+        race = _line(program, ((at, session, index), other))
         for some in _handfuls(program, _line(program, writes), key):
-            if others and len(some) <= MOST_STEPS - len(race):
+            if len(some) <= MOST_STEPS - len(race):
                 yield unflushed.with_rounds(_last_two_at_once(_with_rows(program, (*some, *race), 1, key)))
 
 
@@ -153,15 +163,24 @@ def _handfuls(program: Program, line: _Line, key: object) -> Iterator[_Line]:
     if len(line) > MOST_STEPS:
         about = [placed for placed in writes if key is not None and key in keys_of(program, placed[1].op)]
         about = about or [placed for placed in writes if isinstance(placed[1].op, Insert)][-1:]
-        kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart)))
+        kept = tuple(p for p in writes if p in about or isinstance(p[1].op, (Kill, Restart, Recreate)))
         handfuls += [kept, (*kept, *reads[-1:])]
     for handful in handfuls:
-        for kept in (_without_recreates(handful), handful):
-            yield from (some for some in _one_end_each(kept) if 0 < len(some) <= MOST_STEPS)
+        for variant in _with_and_without_recreates(program, handful):
+            yield from (some for some in _one_end_each(variant) if 0 < len(some) <= MOST_STEPS)
 
 
-def _without_recreates(line: _Line) -> _Line:
-    return tuple(placed for placed in line if not isinstance(placed[1].op, Recreate))
+def _with_and_without_recreates(program: Program, line: _Line) -> Iterator[_Line]:
+    """The line; and without what creates tables again, and all that was done to those before."""
+    yield line
+    again = [step.op.table for _, step in line if isinstance(step.op, Recreate)]
+    if again:
+        gone = {earlier for table in again for earlier in predecessors(program, table)}
+        yield tuple(
+            (session, step)
+            for session, step in line
+            if not isinstance(step.op, Recreate) and getattr(step.op, "table", None) not in gone
+        )
 
 
 def _one_end_each(line: _Line) -> Iterator[_Line]:
@@ -208,7 +227,7 @@ def _with_other_rows(program: Program, line: _Line) -> Iterator[_Line]:
 
 def _arranged(program: Program, line: _Line) -> Iterator[Program]:
     """A line in every shape, with each kind of flush that the program has."""
-    tables = {op.table for _, step in line if isinstance(op := step.op, Insert)}
+    tables = {op.table for _, step in line for op in parts(step.op) if isinstance(op, Insert)}
     by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
     by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
     unflushed = _with_policies(program, set(program.tables), None)

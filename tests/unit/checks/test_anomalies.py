@@ -157,6 +157,24 @@ VIOLATED = {
         ("phantom-row",),
         (1, 3),
     ),
+    "phantom row: changed in another table": (
+        """
+        u0/1 0-1 insert@s 1=b   -> ok 1
+        u0/1 2-3 update@s 1=a   -> ok 1
+        u0/1 4-5 select         -> 1=a
+        """,
+        ("phantom-row",),
+        (3, 5),
+    ),
+    "phantom row: written to another table, its key inserted later": (
+        """
+        u0/1 0-1 insert@s 1=a   -> ok 1
+        u0/1 2-3 select         -> 1=a
+        u0/1 4-5 insert 1=b     -> ok 1
+        """,
+        ("phantom-row",),
+        (1, 3),
+    ),
     "phantom row: of the same key as one in another table, and of another value": (
         """
         u0/1 0-1 insert@s 1=b   -> ok 1
@@ -164,6 +182,39 @@ VIOLATED = {
         """,
         ("phantom-row",),
         (3,),
+    ),
+    "phantom row: of one value of one in another table, and of another one": (
+        """
+        u0/1 0-1 insert@s 1=a   -> ok 1
+        u0/1 2-3 select         -> 1=a:7
+        """,
+        ("phantom-row",),
+        (3,),
+    ),
+    "phantom row: an update in another table changed nothing": (
+        """
+        u0/1 0-1 update@s 1=a   -> ok 0
+        u0/1 2-3 select         -> 1=a
+        """,
+        ("phantom-row",),
+        (3,),
+    ),
+    "phantom row: of numbers only, in two tables": (
+        """
+        u0/1 0-1 insert@s 1=~:7 -> ok 1
+        u0/1 2-3 select         -> 1=~:7
+        """,
+        ("phantom-row",),
+        (3,),
+    ),
+    "phantom row: an update of this user had no row, and another's insert is of other numbers": (
+        """
+        u0/1 0-1 update 1=a     -> ok 0
+        u1/1 0-1 insert 1=a     -> ok 1
+        u0/1 4-5 select         -> 1=a:5
+        """,
+        ("phantom-row",),
+        (5,),
     ),
     "phantom row: written to another table only later": (
         """

@@ -17,6 +17,7 @@ from kalam_props.history.operations import (
     Recreate,
     Restart,
     Select,
+    Txn,
     Update,
 )
 from kalam_props.history.reader import read_history
@@ -352,20 +353,46 @@ def test_what_came_back_in_a_table_that_was_created_again_takes_one_insert_and_t
         written = 3 if first == "t" else 5
         known = shapes(whole, core_of(whole, tmp_path, written, 7))
         assert any(same_up_to_names(shape, minimum) for shape in known)
-        assert all(shape.tables.keys() <= {first, "t_3"} for shape in known)
+        assert all(shape.tables.keys() <= {first, "t_3", "s"} for shape in known)
 
 
-def test_a_table_that_was_created_again_is_tried_without_that_too(tmp_path):
+@pytest.mark.parametrize("filled", [False, True])
+def test_a_table_that_was_created_again_is_tried_without_that_too(filled, tmp_path):
     """It may have no part in what went wrong; where it may have, the one before it is created first."""
     whole = made_again(
         {"0/1": (Recreate("t_2"),)},
+        {"0/1": (Insert("t_2" if filled else "s", ((1, "row 1", 0),)),)},
         {"0/1": (Recreate("t_3"),)},
         {"0/1": (Insert("t_3", ((1, "row 1", 0),)), Select("t_3"))},
     )
-    known = shapes(whole, core_of(whole, tmp_path, 5, 6))
-    assert {tuple(shape.tables) for shape in known} == {("t_3",), ("t_2", "t_3")}
+    known = shapes(whole, core_of(whole, tmp_path, 6, 7))
+    assert {tuple(shape.tables) for shape in known} == {("t_3", "s"), ("t_2", "t_3", "s")}
     for shape in known:
         assert (Recreate("t_3") in operations(shape, places(shape))) == ("t_2" in shape.tables)
+    alone = [operations(shape, places(shape)) for shape in known if "t_2" not in shape.tables]
+    assert {len(ops) for ops in alone} >= {1, 2}
+
+
+def test_other_tables_are_there_in_every_shape(tmp_path):
+    """Also those to which nothing is done: rows may be shown, or lost, in the wrong one."""
+    far = TableDef(COLUMNS, "id", name="t", namespace=1)
+    whole = program({"0/1": (insert(1), SCAN)})
+    whole = Program({**whole.tables, "t_far": far}, whole.rounds)
+    known = shapes(whole, core_of(whole, tmp_path, 0, 1))
+    assert known
+    assert all(set(shape.tables) == {"t", "t_far"} for shape in known)
+
+
+def test_what_a_transaction_does_to_a_table_counts_as_done(tmp_path):
+    """Where it inserts, its rows are flushed; where its table was created again, that is part of the core."""
+    batch = Txn((insert(1), insert(2)))
+    whole = program({"0/1": (batch, SCAN)}, flush_rows=2)
+    known = shapes(whole, core_of(whole, tmp_path, 0, 1))
+    assert any(shape.tables["t"].flush_rows is not None for shape in known)
+    again = made_again(
+        {"0/1": (Recreate("t_2"),)}, {"0/1": (Txn((Insert("t_2", ((1, "row 1", 0),)),)), Select("t_2"))}
+    )
+    assert Recreate("t_2") in operations(again, core_of(again, tmp_path, 4, 5))
 
 
 def test_of_the_table_before_one_that_was_created_again_the_last_insert_is_part_of_the_core(tmp_path):
