@@ -6,8 +6,11 @@ import time
 
 from attrs import evolve
 
-from kalam_props.hunt.measure import Bench, Rate, estimate
-from kalam_props.hunt.shrink import Best, Shrunk
+from kalam_props.history.operations import READS
+from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.shrink import Best, Shrunk, best_of
+from kalam_props.hunt.structure import steps_of
+from kalam_props.programs.model import Program, Round, Step, user_of
 
 TOO_RARE = 0.3
 CLEARLY_MORE = 4
@@ -17,6 +20,9 @@ often."""
 SELDOM = 0.5
 TWICE = 2
 """The same for one with as many operations; and so many times as often a larger one fails that is told of."""
+
+CROWD_RUNS = 8
+"""Runs of a lone read beside itself, before it is compared."""
 
 CLEAR_AFTER = 10
 """Failures after which it is known how often another one fails. With four, luck makes one in two of one in
@@ -29,14 +35,22 @@ PROMISING = 0.5
 def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) -> tuple[Best, Best | None]:
     """What shrinking comes to, and a steadier program that is told of beside it, if there is one.
 
+    A lone read that hardly ever fails is also tried three times beside itself: what fails under load only
+    failed beside the reads that every program ends with, and nothing larger was looked at.
+
     `deadline`: of what was shrunk until now, which is mostly over; then there are `choosing_s` seconds more.
     """
-    if not result.hardly_larger:
-        return result.best, None
+    small = result.best
+    crowd = _three_beside_each_other(small.program)
+    if not result.hardly_larger and crowd is None:
+        return small, None
     until = deadline + choosing_s
     known_by = min(until, max(deadline, time.monotonic() + choosing_s / 2))
-    small = result.best
     rate = estimate(bench, small.program, small.sighting, deadline=known_by)
+    if crowd is not None and rate.likely < TOO_RARE:
+        trials = bench.until(crowd, CROWD_RUNS, lambda _: time.monotonic() >= until)
+        failing = [best_of(trials, small.sighting)] if count(trials, small.sighting) else []
+        result = evolve(result, larger=(*failing, *result.larger))
     other = _instead(bench, result, rate, until)
     if other is not None:
         return other, None
@@ -46,6 +60,17 @@ def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) ->
     # What it was accepted for may have been seen with another driver.
     again = estimate(bench, larger.program, larger.sighting, enough=CLEAR_AFTER, deadline=until)
     return small, evolve(larger, rate=again) if _clearly_more(again, rate, TWICE) else None
+
+
+def _three_beside_each_other(program: Program) -> Program | None:
+    """The program three times at once, by sessions of one user; None where it is more than one read."""
+    steps = steps_of(program)
+    if len(steps) != 1 or not isinstance(steps[0].op, READS):
+        return None
+    (session,) = program.rounds[0].lanes
+    read: tuple[Step, ...] = (Step(steps[0].op),)
+    lanes = {f"{user_of(session)}/{number}": read for number in (1, 2, 3)}
+    return program.with_rounds((Round(lanes),))
 
 
 def _instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import evolve
 from simulated import SimulatedLab, sighting
 
-from kalam_props.history.operations import Flush, Insert
+from kalam_props.history.operations import Flush, Insert, Select
 from kalam_props.hunt.choose import settled
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.measure import Rate
@@ -152,6 +152,30 @@ def test_the_smallest_is_the_result_although_a_larger_one_fails_somewhat_more_of
 def test_a_larger_one_is_the_result_where_the_smallest_hardly_ever_fails():
     """One operation more, for a program that one can work with."""
     assert results({2: 0.03, 3: 0.8}, 100).count(3) >= 95
+
+
+def lone_read_settled(alone, at_once, seed):
+    """What a lone read comes to that fails at the one rate, and three times beside itself at the other."""
+    read = Program({"t": TABLE}, (Round({"u1/2": (Step(Select("t")),)}),))
+    small = Best(read, Path("no-history.jsonl"), sighting("server-error"), Rate(4, 20))
+    lab = SimulatedLab(lambda p: {"server-error": at_once if p.operations == 3 else alone}, seed)
+    shrunk = Shrunk(small, read, 0, 0, 0.0, finished=True)
+    return settled(lab, shrunk, time.monotonic(), 60.0)[0].program
+
+
+def test_a_lone_read_that_hardly_ever_fails_is_three_at_once_where_these_do():
+    """Under load only: alone it failed beside the closing reads."""
+    taken = [lone_read_settled(0.05, 0.95, seed) for seed in range(40)]
+    crowds = [program for program in taken if program.operations == 3]
+    assert len(crowds) >= 38
+    assert crowds[0].rounds == (Round({f"u1/{number}": (Step(Select("t")),) for number in (1, 2, 3)}),)
+
+
+def test_a_lone_read_stays_alone_where_three_at_once_fail_little_more_often():
+    """Three chances are three times as many failures, and no load."""
+    taken = [lone_read_settled(0.1, 0.27, seed) for seed in range(40)]
+    assert sum(program.operations == 3 for program in taken) <= 2
+    assert all(lone_read_settled(0.9, 1.0, seed).operations == 1 for seed in range(20))
 
 
 def test_one_that_was_lucky_does_not_take_the_time_of_one_that_is_steady(monkeypatch):
