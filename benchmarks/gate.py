@@ -2,7 +2,9 @@
 
     python benchmarks/gate.py [--requests N] [--rounds N]
 
-The upstream is a process of its own that answers at once. Times in microseconds unless named otherwise.
+The upstream is a process of its own that answers at once. So is a forwarder that copies bytes from one socket
+to the other and understands none of them: what any third process costs on this machine. Times in microseconds
+unless named otherwise.
 """
 
 from __future__ import annotations
@@ -83,6 +85,27 @@ def upstream() -> None:
                 sock.send(ANSWER * complete)
 
 
+def forwarder(upstream_port: int) -> None:
+    """Copy what comes on one connection to the upstream and back, until standard input ends."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    print(listener.getsockname()[1], flush=True)
+    client, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    other = {client: connect(upstream_port)}
+    other[other[client]] = client
+    ready = selectors.DefaultSelector()
+    for sock in (*other, sys.stdin):
+        ready.register(sock, selectors.EVENT_READ)
+    while True:
+        for key, _ in ready.select():
+            if key.fileobj is sys.stdin:
+                return
+            data = key.fileobj.recv(65536)
+            if not data:
+                return
+            other[key.fileobj].send(data)
+
+
 def connect(port: int) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -116,24 +139,28 @@ def resident_mib(pid: int) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
 
-def latencies(direct_port: int, gate: Gate, requests: int) -> None:
+def latencies(direct_port: int, copying_port: int, gate: Gate, requests: int) -> None:
     session = gate.open_session()
     through = connect(session.port)
-    direct = connect(direct_port)
-    plain, gated, announced = [], [], []
+    direct, copying = connect(direct_port), connect(copying_port)
+    plain, copied, gated, announced = [], [], [], []
     data = request("SELECT 1")
     for _ in range(requests):
         plain.append(exchange(direct, data))
+        copied.append(exchange(copying, data))
         gated.append(exchange(through, data))
         round_ = gate.arm([Planned(session, "SELECT 1")])
         announced.append(exchange(through, data))
         round_.end()
     print("one request on a keep-alive connection, in turn:")
     without = show("direct", plain)
+    copy = show("through the forwarder", copied)
     passed = show("through the gate", gated)
     held = show("through the gate, announced, alone in its round", announced)
     print(
-        f"  added at the median: {passed - without:.1f}, announced {held - without:.1f} (goal: at most 100)"
+        f"  added at the median: {passed - without:.1f}, announced {held - without:.1f} (goal: at most 100); "
+        f"{(passed - without) / (copy - without):.1f} and {(held - without) / (copy - without):.1f} times "
+        f"what the forwarder adds"
     )
 
 
@@ -196,24 +223,35 @@ def released_rounds(
     return seen
 
 
+def process(*arguments: str) -> subprocess.Popen[str]:
+    """A process with a role of its own, until its standard input is closed."""
+    return subprocess.Popen(
+        [sys.executable, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--requests", type=int, default=5000)
     options.add_argument("--rounds", type=int, default=500)
     options.add_argument("--upstream", action="store_true", help=argparse.SUPPRESS)
+    options.add_argument("--forwarder", type=int, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.upstream:
         upstream()
         return
-    server = subprocess.Popen(
-        [sys.executable, __file__, "--upstream"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with server:
+    if chosen.forwarder:
+        forwarder(chosen.forwarder)
+        return
+    with process("--upstream") as server:
         port = int(server.stdout.readline())
+        copying = process("--forwarder", str(port))
+        copying_port = int(copying.stdout.readline())
         began = time.perf_counter()
         with Gate(f"http://127.0.0.1:{port}") as gate:
             print(f"started in {(time.perf_counter() - began) * 1000:.0f} ms (goal: under 100)")
-            latencies(port, gate, chosen.requests)
+            latencies(port, copying_port, gate, chosen.requests)
+            copying.communicate()
             for connections in (1, 16):
                 rate, for_cpu = throughput(gate.open_session().port, gate.pid, 2, connections)
                 print(f"throughput on {connections} connections: {rate:,.0f} requests/s;", end=" ")
