@@ -154,7 +154,7 @@ def searches(setting: Setting, seeds: range, *, gate: bool, programs: int | None
     found: list[Search] = []
     for seed in seeds:
         found.append(search(setting, seed, gate=gate, programs=programs))
-        if 2 * sum(search.finding is None for search in found) > len(seeds):
+        if len(missed(found)) > len(seeds) / 2:
             break
     print(
         f"  {'gate   ' if gate else 'no gate'}   programs {told(found, lambda s: s.programs)}; "
@@ -172,13 +172,18 @@ def told(found: Sequence[Search], of: Callable[[Search], float]) -> str:
 def middle(found: Sequence[Search], of: Callable[[Search], float]) -> float:
     """The median; where most found nothing, what it is above."""
     if mark(found):
-        return min(of(search) for search in found if search.finding is None)
+        return min(map(of, missed(found)))
     return statistics.median(of(search) for search in found)
 
 
 def mark(found: Sequence[Search]) -> str:
     """`>` where most found nothing: the median is then a limit."""
-    return ">" if 2 * sum(search.finding is None for search in found) > len(found) else ""
+    return ">" if len(missed(found)) > len(found) / 2 else ""
+
+
+def missed(found: Sequence[Search]) -> list[Search]:
+    """Those that found nothing."""
+    return [search for search in found if search.finding is None]
 
 
 def compare(setting: Setting, seeds: range, times: float) -> None:

@@ -249,13 +249,15 @@ def _phantom(writes: Writes, act: Act, cell: int, version: int, shown: str) -> F
     same = [wrote for wrote in later if _gives(wrote, world.rows[version])]
     elsewhere = None if same else _writer_elsewhere(writes, act, cell, version)
     if elsewhere is not None:
+        others = [elsewhere]
         why = f"but nobody wrote it there; the same row is that of another table: {words.done(elsewhere)}"
-        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", [elsewhere])
-    if later:
-        first = (same or later)[0].act
-        why = f"but that row was only inserted later: {words.done(first)}"
-        return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", [first])
-    return _finding(world, "phantom-row", act, cell, f"{shown}, but nobody wrote it.", [])
+    elif later:
+        others = [(same or later)[0].act]
+        why = f"but that row was only inserted later: {words.done(others[0])}"
+    else:
+        others = []
+        why = "but nobody wrote it"
+    return _finding(world, "phantom-row", act, cell, f"{shown}, {why}.", others)
 
 
 def _writer_elsewhere(writes: Writes, act: Act, cell: int, version: int) -> Act | None:

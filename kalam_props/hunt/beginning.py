@@ -63,11 +63,11 @@ def begin(bench: Bench, found: Best, deadline: float) -> tuple[Best, Rate]:
     lucky: list[tuple[Best, Rate]] = []
     while trials := _shape_that_fails(bench, known, wanted, began, shapes_until):
         best, rate = _estimated(bench, best_of(trials, wanted), deadline)
-        tries = [(best, rate)]
         if rate.likely < PROMISED and not goes_down(best.program):
             placed = probe(bench, best.program, wanted, min(shapes_until, share_until(deadline)))
-            tries += [_estimated(bench, best_of(placed, wanted), deadline)] if placed else []
-        best, rate = max(tries, key=lambda one: one[1].likely)
+            if placed:
+                again = _estimated(bench, best_of(placed, wanted), deadline)
+                best, rate = max((best, rate), again, key=lambda one: one[1].likely)
         if rate.likely >= PROMISED:
             return best, rate
         lucky.append((best, rate))

@@ -17,8 +17,8 @@ from kalam_props.history.operations import (
     Restart,
 )
 from kalam_props.hunt.recreated import created_again
-from kalam_props.hunt.structure import Place, keep, keys_of, operation_at, places
-from kalam_props.programs.model import Program, user_of
+from kalam_props.hunt.structure import Place, fills, keep, keys_of, operation_at, places
+from kalam_props.programs.model import Program
 
 
 def cut_to_witness(program: Program, history: History, anomaly: Anomaly) -> Iterator[Program]:
@@ -98,10 +98,7 @@ def _last_insert_before(program: Program, place: Place, began: Mapping[Place, in
 
 def _fills(program: Program, place: Place, later: Place) -> bool:
     """Whether a step inserts into what another one reads or writes: the table, of its user."""
-    op, other = operation_at(program, place), operation_at(program, later)
-    if not isinstance(op, Insert) or op.table != getattr(other, "table", None):
-        return False
-    return program.tables[op.table].type != "user" or user_of(place[1]) == user_of(later[1])
+    return fills(program, place, getattr(operation_at(program, later), "table", None), later[1])
 
 
 def _steps(program: Program, history: History) -> dict[int, Place]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kalam_props.history.operations import Insert, Operation, Recreate, parts
-from kalam_props.hunt.structure import Place, keys_of, operation_at, places
-from kalam_props.programs.model import Program, user_of
+from kalam_props.history.operations import Recreate
+from kalam_props.hunt.structure import Place, fills, keys_of, operation_at, places, tables_of
+from kalam_props.programs.model import Program
 from kalam_props.programs.tables import predecessors
 
 
@@ -22,7 +22,7 @@ def created_again(program: Program, witness: set[Place], shown: str | None) -> s
         shown: the table that it is about.
 
     """
-    about = {place: _tables(operation_at(program, place)) for place in witness}
+    about = {place: tables_of(operation_at(program, place)) for place in witness}
     named = set().union(*about.values()) | ({shown} if shown is not None else set())
     followed = {earlier for table in named for earlier in predecessors(program, table)}
     needed: set[Place] = set()
@@ -36,11 +36,6 @@ def created_again(program: Program, witness: set[Place], shown: str | None) -> s
     return needed
 
 
-def _tables(op: Operation) -> set[str]:
-    """To which something is done, in a transaction too."""
-    return {table for inner in parts(op) if (table := getattr(inner, "table", None)) is not None}
-
-
 def _recreates(program: Program) -> Iterator[tuple[Place, str]]:
     for place in places(program):
         if isinstance(op := operation_at(program, place), Recreate):
@@ -50,11 +45,6 @@ def _recreates(program: Program) -> Iterator[tuple[Place, str]]:
 def _last_insert(program: Program, table: str, like: Place) -> list[Place]:
     """The last insert into a table by the user of a step; of a row that the step names, if there is one."""
     keys = keys_of(program, operation_at(program, like))
-    inserts = [
-        place
-        for place in places(program)
-        if isinstance(op := operation_at(program, place), Insert) and op.table == table
-        if user_of(place[1]) == user_of(like[1]) or program.tables[table].type != "user"
-    ]
+    inserts = [place for place in places(program) if fills(program, place, table, like[1])]
     of_its_rows = [p for p in inserts if not keys.isdisjoint(keys_of(program, operation_at(program, p)))]
     return (of_its_rows or inserts)[-1:]

@@ -28,7 +28,16 @@ from kalam_props.history.operations import (
     row_versions,
 )
 from kalam_props.hunt.size import size
-from kalam_props.hunt.structure import Place, distinct, keys_of, operation_at, places, step_at, steps_of
+from kalam_props.hunt.structure import (
+    Place,
+    distinct,
+    keys_of,
+    operation_at,
+    places,
+    step_at,
+    steps_of,
+    tables_of,
+)
 from kalam_props.programs.model import Program, Round, Session, Step, user_of
 from kalam_props.programs.tables import predecessors
 
@@ -68,8 +77,8 @@ def shapes(program: Program, core: Sequence[Place], key: object = None) -> list[
 
 def _without_names_before(program: Program) -> Program:
     """Of tables that had one name only those to which something is done, and what those took the place of."""
-    done = [op for step in steps_of(program) for op in parts(step.op)]
-    named = {table for op in done if (table := getattr(op, "table", None)) is not None}
+    done = [step.op for step in steps_of(program)]
+    named = set().union(*map(tables_of, done))
     for op in done:
         if isinstance(op, Recreate) and named.isdisjoint(replaced := predecessors(program, op.table)):
             named.update(replaced[-1:])
@@ -92,7 +101,7 @@ def _beside_rivals(program: Program, core: Sequence[Place], key: object) -> Iter
     writes = [place for place in core if not isinstance(operation_at(program, place), _NO_WRITES)]
     if not 0 < len(writes) < MOST_STEPS:
         return
-    unflushed = _with_policies(program, set(program.tables), None)
+    unflushed = _unflushed(program)
     for rival in _rivals(program, writes, key):
         line = _with_rows(program, _line(program, (*writes, rival)), 1, key)
         yield unflushed.with_rounds(_last_two_at_once(line))
@@ -102,19 +111,18 @@ def _beside_readers(program: Program, core: Sequence[Place], key: object) -> Ite
     """Its writes and one of its reads, beside one of its kind by another user: answers may be swapped."""
     reads = [place for place in core if isinstance(operation_at(program, place), READS)]
     writes = [place for place in core if place not in reads]
-    unflushed = _with_policies(program, set(program.tables), None)
-    for at, session, index in reads:
-        kind = type(operation_at(program, (at, session, index)))
+    unflushed = _unflushed(program)
+    for read in reads:
+        kind = type(operation_at(program, read))
         others = (
             place
-            for place in places(program)
-            if place[0] == at and user_of(place[1]) != user_of(session)
-            if isinstance(operation_at(program, place), kind)
+            for place in _beside(program, read)
+            if user_of(place[1]) != user_of(read[1]) and isinstance(operation_at(program, place), kind)
         )
         other = next(others, None)
         if other is None:
             continue
-        race = _line(program, ((at, session, index), other))
+        race = _line(program, (read, other))
         for some in _handfuls(program, _line(program, writes), key):
             if len(some) <= MOST_STEPS - len(race):
                 yield unflushed.with_rounds(_last_two_at_once(_with_rows(program, (*some, *race), 1, key)))
@@ -122,12 +130,12 @@ def _beside_readers(program: Program, core: Sequence[Place], key: object) -> Ite
 
 def _rivals(program: Program, writes: Sequence[Place], key: object) -> Iterator[Place]:
     """What the last write ran beside: writes of its row, requests of other users; the first of each kind."""
-    at, session, _ = writes[-1]
+    _, session, _ = writes[-1]
     table = getattr(operation_at(program, writes[-1]), "table", None)
     seen: set[tuple[bool, type[Operation]]] = set()
-    for place in places(program):
+    for place in _beside(program, writes[-1]):
         op = operation_at(program, place)
-        if place[0] != at or place[1] == session or place in writes:
+        if place in writes:
             continue
         foreign = user_of(place[1]) != user_of(session)
         same_row = getattr(op, "table", None) == table and key is not None and key in keys_of(program, op)
@@ -135,6 +143,11 @@ def _rivals(program: Program, writes: Sequence[Place], key: object) -> Iterator[
         if rival and (foreign, type(op)) not in seen:
             seen.add((foreign, type(op)))
             yield place
+
+
+def _beside(program: Program, place: Place) -> Iterator[Place]:
+    """The steps of other lanes in the round of a step."""
+    return (other for other in places(program) if other[0] == place[0] and other[1] != place[1])
 
 
 def _line(program: Program, core: Sequence[Place]) -> _Line:
@@ -230,7 +243,7 @@ def _arranged(program: Program, line: _Line) -> Iterator[Program]:
     tables = {op.table for _, step in line for op in parts(step.op) if isinstance(op, Insert)}
     by_policy = {name for name in tables if program.tables[name].flush_rows is not None}
     by_command = any(isinstance(operation_at(program, place), Flush) for place in places(program))
-    unflushed = _with_policies(program, set(program.tables), None)
+    unflushed = _unflushed(program)
     unaimed = tuple((session, _not_aimed_at(step, "flush")) for session, step in line)
     for rounds in _without_a_command(unaimed):
         yield unflushed.with_rounds(rounds)
@@ -321,6 +334,11 @@ def _race(first: _Line, second: _Line) -> Round:
     if one == other:
         other = f"{user_of(other)}/2"
     return Round({one: tuple(step for _, step in first), other: tuple(step for _, step in second)})
+
+
+def _unflushed(program: Program) -> Program:
+    """With nothing that is flushed by row count."""
+    return _with_policies(program, set(program.tables), None)
 
 
 def _with_policies(program: Program, tables: set[str], rows: int | None) -> Program:

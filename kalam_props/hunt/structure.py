@@ -19,6 +19,7 @@ from kalam_props.history.operations import (
     Scalar,
     Txn,
     Update,
+    parts,
 )
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program, Release, Round, Session, Step, TableDef, user_of
@@ -123,6 +124,19 @@ def keys_of(program: Program, op: Operation) -> set[Scalar]:
             return {op.key}
         case _:
             return set()
+
+
+def tables_of(op: Operation) -> set[str]:
+    """The tables to which an operation does something, in a transaction too."""
+    return {table for inner in parts(op) if (table := getattr(inner, "table", None)) is not None}
+
+
+def fills(program: Program, place: Place, table: str | None, session: Session) -> bool:
+    """Whether a step inserts into what a session sees of a table: its user's rows, if they are a user's."""
+    op = operation_at(program, place)
+    if not isinstance(op, Insert) or op.table != table:
+        return False
+    return program.tables[op.table].type != "user" or user_of(place[1]) == user_of(session)
 
 
 def map_places(program: Program, changed: Collection[Place], change: Callable[[Step], Step]) -> Program:

@@ -149,13 +149,16 @@ _BATCH_AND_READER = (
     _program(None, {_A: (_insert(1, 2),), _B: (_SCAN,)}),
     _program(None, {_A: (_insert(1, 2),), _B: (_COUNT,)}),
 )
-_AFTER_A_KILL = (_program(None, {_A: (_insert(1), Kill())}),)
-_CHANGED_BEFORE_A_KILL = {
-    "resurrected-row": (_program(None, {_A: (_insert(1), _DELETE, Kill())}),),
-    "lost-update": tuple(
-        _program(None, {_A: (_insert(1), change, Kill())}) for change in (_UPDATE, _INCREMENT)
-    ),
-}
+_UNDONE_BY_A_KILL = Yardstick(
+    (_program(None, {_A: (_insert(1), Kill())}),),
+    frozenset({"lost-after-crash"}) | _MISSING,
+    under={
+        "resurrected-row": (_program(None, {_A: (_insert(1), _DELETE, Kill())}),),
+        "lost-update": tuple(
+            _program(None, {_A: (_insert(1), change, Kill())}) for change in (_UPDATE, _INCREMENT)
+        ),
+    },
+)
 
 
 def _then_together(first: Operation, one: Operation, other: Operation) -> tuple[Program, ...]:
@@ -339,12 +342,8 @@ _BETWEEN_REQUESTS: dict[str, Yardstick] = {
 }
 
 _IN_A_RESTART: dict[str, Yardstick] = {
-    "not-durable": Yardstick(
-        _AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING, under=_CHANGED_BEFORE_A_KILL
-    ),
-    "hot-not-replayed": Yardstick(
-        _AFTER_A_KILL, frozenset({"lost-after-crash"}) | _MISSING, under=_CHANGED_BEFORE_A_KILL
-    ),
+    "not-durable": _UNDONE_BY_A_KILL,
+    "hot-not-replayed": _UNDONE_BY_A_KILL,
     "flush-replayed": Yardstick(
         tuple(
             program
