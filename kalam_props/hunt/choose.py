@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from attrs import evolve
 
 from kalam_props.history.operations import READS
-from kalam_props.hunt.measure import Bench, Rate, count, estimate
+from kalam_props.hunt.measure import CONFIRM_RUNS, Bench, Rate, count, estimate
 from kalam_props.hunt.shrink import Best, Shrunk, best_of
 from kalam_props.hunt.structure import steps_of
 from kalam_props.programs.model import Program, Round, Step, user_of
@@ -36,13 +37,14 @@ def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) ->
     """What shrinking comes to, and a steadier program that is told of beside it, if there is one.
 
     A lone read that hardly ever fails is also tried three times beside itself: what fails under load only
-    failed beside the reads that every program ends with, and nothing larger was looked at.
+    failed beside the reads that every program ends with, and nothing larger was looked at. Of a smallest that
+    is not seen to fail at all any more, the last one before it that is takes the place.
 
     `deadline`: of what was shrunk until now, which is mostly over; then there are `choosing_s` seconds more.
     """
     small = result.best
     crowd = _three_beside_each_other(small.program)
-    if not result.hardly_larger and crowd is None:
+    if not result.larger and crowd is None:
         return small, None
     until = deadline + choosing_s
     known_by = min(until, max(deadline, time.monotonic() + choosing_s / 2))
@@ -52,6 +54,8 @@ def settled(bench: Bench, result: Shrunk, deadline: float, choosing_s: float) ->
         failing = [best_of(trials, small.sighting)] if count(trials, small.sighting) else []
         result = evolve(result, larger=(*failing, *result.larger))
     other = _instead(bench, result, rate, until)
+    if other is None and not rate.seen:
+        other = _last_that_fails(bench, result.larger, until)
     if other is not None:
         return other, None
     larger = _steadier(result, rate)
@@ -97,6 +101,15 @@ def _instead(bench: Bench, result: Shrunk, rate: Rate, deadline: float) -> Best 
             rate += estimate(bench, small.program, small.sighting, deadline=deadline)
             if _clearly_more(again, rate, times):
                 return other
+    return None
+
+
+def _last_that_fails(bench: Bench, larger: Iterable[Best], deadline: float) -> Best | None:
+    """Of the programs that were accepted before, the last first, one that is seen to fail again."""
+    for other in larger:
+        rate = estimate(bench, other.program, other.sighting, runs=CONFIRM_RUNS, enough=1, deadline=deadline)
+        if rate.seen:
+            return other
     return None
 
 

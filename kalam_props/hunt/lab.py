@@ -21,10 +21,11 @@ from kalam_props.execution.calibration import calibration
 from kalam_props.execution.evidence import Evidence, evidence, met_its_flush
 from kalam_props.execution.run import Limits, execute
 from kalam_props.history.events import History, ServerEvent
+from kalam_props.history.operations import AwaitFlush, Compact, Flush, Pause
 from kalam_props.history.reader import read_history
 from kalam_props.hunt.families import Sighting, most_telling, sight
 from kalam_props.hunt.seeds import program_text
-from kalam_props.hunt.structure import goes_down
+from kalam_props.hunt.structure import goes_down, steps_of
 from kalam_props.programs.codec import digest
 from kalam_props.programs.model import Program
 from kalam_props.targets.workspace import Workspace
@@ -41,10 +42,11 @@ HANGING_AT_ONCE = 8
 HANGS_AFTER_S = 2.0
 """Seconds without an end of any execution after which one is taken to hang, where that is looked for."""
 
-IN_TURN_AT_ONCE = 4
-"""As many where nothing has to be met in time: such a program waits for clients and for its flush. Those
-that race run one after the other: side by side races are met less often (on two cores a scan in a flush
-showed a fault in 41 % of runs alone and in 15 % of runs two at once, in about the same time)."""
+WAITING_AT_ONCE = 4
+"""As many where nothing has to be met in time, and a flush or a pause is waited for. All others run one after
+the other: side by side races are met less often (on two cores a scan in a flush showed a fault in 41 % of
+runs alone and in 15 % of runs two at once, in about the same time), and a read comes later after a write than
+it does when somebody runs the program by hand."""
 
 
 @frozen
@@ -92,6 +94,8 @@ class Exercised:
             self.evidence += shown
             self.unknown.extend(unknown)
 
+
+_WAITED_FOR = (Flush, Compact, AwaitFlush, Pause)
 
 Enough: TypeAlias = Callable[[list[Trial]], bool]
 """Whether the trials so far decide; asked before each new one."""
@@ -213,19 +217,19 @@ class Lab:
         """
         self.take_aim()
         alone = goes_down(program) or self.deaths.seen
-        at_once = 1 if alone or races(program) else IN_TURN_AT_ONCE
+        most = 1 if alone else at_once(program)
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
             started = 0
             while open_ or (started < runs and not enough(ended)):
-                while started < runs and len(open_) < at_once and not enough(ended):
+                while started < runs and len(open_) < most and not enough(ended):
                     open_.add(pool.submit(self.run, program))
                     started += 1
                 done, open_ = wait(open_, HANGS_AFTER_S if self.hanging else None, FIRST_COMPLETED)
                 ended.extend(future.result() for future in done)
                 if not alone and (not done or any(map(_hung, ended))):
-                    at_once = HANGING_AT_ONCE
+                    most = HANGING_AT_ONCE
         return ended
 
     def with_driver(self, driver: Driver, limits: Limits | None = None, *, hanging: bool = False) -> Lab:
@@ -281,6 +285,13 @@ def races(program: Program) -> bool:
         round_.concurrent or any(step.release is not None for lane in round_.lanes.values() for step in lane)
         for round_ in program.rounds
     )
+
+
+def at_once(program: Program) -> int:
+    """Executions of a program side by side where none hangs: more than one where they mostly wait."""
+    by_policy = any(table.flush_rows is not None for table in program.tables.values())
+    waits = by_policy or any(isinstance(step.op, _WAITED_FOR) for step in steps_of(program))
+    return WAITING_AT_ONCE if waits and not races(program) else 1
 
 
 def _hung(trial: Trial) -> bool:

@@ -30,6 +30,9 @@ AIMED_RUNS = 8
 MISSES = 3
 """So many times the runs that are needed are made at the most, where some miss the flush."""
 
+RATE_UNKNOWN = 0.01
+"""A rate to look for where the record has none."""
+
 MAX_RUNS = 30
 """Runs of one seed unless told to go on until confident."""
 
@@ -89,12 +92,18 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         return Replayed(path, "ERROR", seed.anomaly, (0, 0), needed, str(error), known_open=seed.known_open)
     failures = [(trial, seen) for trial in trials if (seen := trial.showing(wanted)) is not None]
     comparable = not seed.found.gate or lab.workspace.target.gate is not None
-    status = outcome_of(len(failures), met, needed, comparable=comparable)
+    known = seed.reproduced[0] > 0
+    status = outcome_of(len(failures), met, needed, comparable=comparable and known)
     message = _message(status, seed, len(failures), len(trials), needed)
     if met < min(len(trials), needed) and not failures:
         message = (
             f"not seen in {len(trials)} runs, but only {met} of them met the flush that they are aimed at, "
             f"and {needed} such are needed; the machine may be busier than when it was found"
+        )
+    if not (failures or known):
+        message = (
+            f"not seen in {len(trials)} runs, which is no evidence: it was not seen again when it was found "
+            f"(0 of {seed.reproduced[1]}) either, so how many are needed is not known"
         )
     if not (failures or comparable):
         message = (
@@ -191,16 +200,18 @@ def sighting(seed: Seed) -> Sighting:
 
 
 def needed_runs(seed: Seed) -> int:
-    """Runs that 99 % confidence needs at the recorded rate's lower bound, since the record is an estimate."""
+    """Runs that 99 % confidence needs at the recorded rate's lower bound, since the record is an estimate.
+
+    Where the record has no failure, as many as a rate of one in a hundred needs: none are evidence then.
+    """
     seen, runs = seed.reproduced
-    rate = lower_bound(seen, runs) or 0.01
-    return runs_needed(rate)
+    return runs_needed(lower_bound(seen, runs) or RATE_UNKNOWN)
 
 
 def outcome_of(seen: int, runs: int, needed: int, *, comparable: bool) -> Status:
     """What `seen` failures in `runs` runs mean, where `needed` without one are evidence of a fix.
 
-    `comparable`: these runs met the races as well as those did from which the rate is known.
+    `comparable`: the rate is known, from runs that met the races no better than these.
     """
     if seen:
         return "FAILED"

@@ -154,6 +154,13 @@ def test_a_larger_one_is_the_result_where_the_smallest_hardly_ever_fails():
     assert results({2: 0.03, 3: 0.8}, 100).count(3) >= 95
 
 
+def test_what_is_not_seen_to_fail_any_more_gives_way_to_the_last_one_that_is():
+    """It was accepted by luck, or on a machine that was busier; a larger one that fails is worth more."""
+    rates = {2: 0.0, 3: 0.0, 7: 0.6}
+    assert results(rates, 40, best(7, 3, 8), best(8, 8, 8)).count(7) >= 39
+    assert results({**rates, 2: 0.5}, 40, best(7, 3, 8)).count(2) == 40
+
+
 def lone_read_settled(alone, at_once, seed):
     """What a lone read comes to that fails at the one rate, and three times beside itself at the other."""
     read = Program({"t": TABLE}, (Round({"u1/2": (Step(Select("t")),)}),))

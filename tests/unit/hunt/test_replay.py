@@ -57,6 +57,15 @@ def test_nothing_seen_is_fixed_when_it_was_tried_often_enough(tmp_path):
     assert replayed(tmp_path, lab(), rare).status == "NOT-REPRODUCED"
 
 
+def test_a_failure_that_was_never_seen_again_is_not_said_to_be_fixed(tmp_path):
+    """Its rate is not known, so no number of runs is evidence; a known open bug does not turn red for it."""
+    once = evolve(SEED, reproduced=(0, 20), known_open="issue 12")
+    result = replay(lab(), seeds.save(once, tmp_path), until_confident=True)
+    assert (result.status, result.red) == ("NOT-REPRODUCED", False)
+    assert "not seen again when it was found (0 of 20)" in result.message
+    assert result.reproduced[1] >= result.needed
+
+
 @pytest.mark.parametrize("often", [2, 1000], ids=["every second", "nearly all"])
 def test_runs_that_miss_their_flush_are_no_evidence_of_a_fix(tmp_path, often):
     """More are made, three times as many at the most; those that met it count."""
