@@ -76,7 +76,12 @@ class Care:
 
 
 def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
-    """Bring a finding from the stage that it has to the last one; `keep` is told of every step."""
+    """Bring a finding from the stage that it has to the last one; `keep` is told of every step.
+
+    What may be a matter of load is looked into with one execution at a time.
+    """
+    if finding.sighting.name == "server-error":
+        lab = lab.alone()
     _keep_program(finding.folder, "found.json", finding.original)
     keep(finding)
     if finding.stage == "found" and care.shrink_s:

@@ -106,8 +106,9 @@ class Lab:
     """Runs and judges programs in one workspace. Thread-safe.
 
     `feedback`: whether what was learnt of flushes aims at later ones. `hanging`: what is looked for is a
-    request that is never answered. `deaths` of the server, and what was `exercised`: labs on one target share
-    both. `executions`: of this lab alone.
+    request that is never answered. `waiting_at_once`: executions side by side of a program that mostly waits.
+    `deaths` of the server, and what was `exercised`: labs on one target share both. `executions`: of this lab
+    alone.
     """
 
     workspace: Workspace
@@ -118,6 +119,7 @@ class Lab:
     executions: int = 0
     feedback: bool = True
     hanging: bool = False
+    waiting_at_once: int = WAITING_AT_ONCE
     flush_times: FlushTimes = field(factory=FlushTimes)
     deaths: Deaths = field(factory=Deaths)
     exercised: Exercised = field(factory=Exercised)
@@ -217,7 +219,7 @@ class Lab:
         """
         self.take_aim()
         alone = goes_down(program) or self.deaths.seen
-        most = 1 if alone else at_once(program)
+        most = self.waiting_at_once if waits(program) and not (alone or races(program)) else 1
         ended: list[Trial] = []
         with ThreadPoolExecutor(HANGING_AT_ONCE) as pool:
             open_: set[Future[Trial]] = set()
@@ -232,6 +234,10 @@ class Lab:
                     most = HANGING_AT_ONCE
         return ended
 
+    def alone(self) -> Lab:
+        """A lab like this in which every execution is alone: what others ask for is a load of its own."""
+        return evolve(self.with_driver(self.workspace.target.driver), waiting_at_once=1)
+
     def with_driver(self, driver: Driver, limits: Limits | None = None, *, hanging: bool = False) -> Lab:
         """A lab on the same target with a driver, limits and a folder for histories of its own."""
         workspace = evolve(self.workspace, target=evolve(self.workspace.target, driver=driver))
@@ -243,6 +249,7 @@ class Lab:
             limits or self.limits,
             feedback=self.feedback,
             hanging=hanging,
+            waiting_at_once=self.waiting_at_once,
             flush_times=self.flush_times,
             aim=self.aim,
             deaths=self.deaths,
@@ -287,11 +294,10 @@ def races(program: Program) -> bool:
     )
 
 
-def at_once(program: Program) -> int:
-    """Executions of a program side by side where none hangs: more than one where they mostly wait."""
+def waits(program: Program) -> bool:
+    """Whether a run is mostly a matter of waiting: for a flush, or because it is told to."""
     by_policy = any(table.flush_rows is not None for table in program.tables.values())
-    waits = by_policy or any(isinstance(step.op, _WAITED_FOR) for step in steps_of(program))
-    return WAITING_AT_ONCE if waits and not races(program) else 1
+    return by_policy or any(isinstance(step.op, _WAITED_FOR) for step in steps_of(program))
 
 
 def _hung(trial: Trial) -> bool:

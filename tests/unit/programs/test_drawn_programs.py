@@ -23,7 +23,9 @@ from kalam_props.history.operations import (
     Update,
 )
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Action, Contention, Crashes, FlushRaces, Updates, Watchers
+from kalam_props.programs.machines import MACHINES, Crashes, FlushRaces, Updates, Watchers
+from kalam_props.programs.machines.contention import Contention
+from kalam_props.programs.machines.races import Action
 from kalam_props.programs.model import Release, Step
 
 QUIET = settings(
