@@ -6,10 +6,14 @@ import threading
 import time
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
+from findings import finding
+from simulated import sighting
 
 from kalam_props.checks.verdict import Verdict
 from kalam_props.history.operations import Count, Flush, Insert, Pause, Select
+from kalam_props.hunt.finding import Name
+from kalam_props.hunt.investigate import Care, investigate
 from kalam_props.hunt.lab import WAITING_AT_ONCE, Lab, Trial
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
 from kalam_props.targets.opening import TargetOptions, open_run
@@ -87,3 +91,23 @@ def test_where_load_may_be_the_cause_it_is_not(workspace, tmp_path, waiting):
 def test_what_does_not_wait_or_must_meet_something_is_run_alone(workspace, tmp_path, in_time):
     """Beside itself a read would come later after a write than for somebody who runs it by hand."""
     assert at_once(Counting(workspace, tmp_path, feedback=False), in_time) == 1
+
+
+@define
+class Telling(Lab):
+    """A lab that tells whether it was asked for one in which each execution is alone, and runs nothing."""
+
+    def alone(self):
+        raise InterruptedError("one at a time")
+
+    def until(self, *_):
+        raise InterruptedError("side by side")
+
+
+@pytest.mark.parametrize(("name", "how"), [("server-error", "one at a time"), ("lost-row", "side by side")])
+def test_a_server_error_is_looked_into_alone(workspace, tmp_path, name, how):
+    """A server that fails under load would be made to fail by the other executions, and by no program."""
+    found = finding(tmp_path)
+    found = evolve(found, names=(Name(sighting(name), found.program),), stage="found")
+    with pytest.raises(InterruptedError, match=how):
+        investigate(Telling(workspace, tmp_path), found, Care(0.0, tmp_path / "seeds"), lambda _: None)
