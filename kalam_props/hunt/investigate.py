@@ -26,7 +26,7 @@ from kalam_props.hunt.finding import Finding, Name, Shrinking
 from kalam_props.hunt.handover import failing_here
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
-from kalam_props.hunt.measure import CONFIRM_RUNS, Rate, count, estimate
+from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Rate, count, estimate
 from kalam_props.hunt.rates import runs_needed
 from kalam_props.hunt.shrink import Best, Shrunk, shrink
 from kalam_props.hunt.structure import in_turns
@@ -47,6 +47,9 @@ of them to learn how often the smallest fails."""
 ENDING_SHARE = 0.03
 HANGING_ENDING_SHARE = 0.12
 """Of the same, the last ones, in which what is under way comes to its end; and where that may hang."""
+
+RATE_S = 60.0
+"""Seconds after which no more runs are made of a result that did not fail again."""
 
 IN_TURNS_S = 60.0
 """Seconds in which it is seen whether a program fails with its lanes in turn."""
@@ -88,10 +91,10 @@ def investigate(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
         finding = _make_small(lab, finding, care, keep)
         keep(finding)
     if not care.shrink_s:
-        finding = save_seed(lab, _confirm(lab, finding, QUICK_RUNS), care)
+        finding = save_seed(lab, _confirm(lab, finding, QUICK_RUNS, QUICK_RUNS), care)
         keep(finding)
     elif finding.stage == "shrunk":
-        confirmed = _confirm(lab, finding, CONFIRM_RUNS)
+        confirmed = _confirm(lab, finding, CONFIRM_RUNS, ESTIMATE_RUNS)
         in_turns = _rate_in_turns(lab, confirmed, confirmed.confirmed)
         finding = save_seed(lab, evolve(confirmed, in_turns=in_turns), care)
         keep(finding)
@@ -191,10 +194,21 @@ def _made_small(finding: Finding, start: Best, best: Best, as_discovered: Progra
     return evolve(finding, names=(first, *others), history=best.history)
 
 
-def _confirm(lab: Lab, finding: Finding, runs: int) -> Finding:
-    """K of n of the minimal program, with the hunt's driver."""
+def _confirm(lab: Lab, finding: Finding, runs: int, most: int) -> Finding:
+    """K of n of the minimal program, with the hunt's driver.
+
+    Where none of `runs` fails, others follow until one does, up to `most` in all: without a rate, no replay
+    can ever tell that it was mended.
+    """
     began = time.monotonic()
+    until = began + RATE_S
     trials = lab.until(finding.program, runs, lambda _: False)
+    if not count(trials, finding.sighting):
+        trials += lab.until(
+            finding.program,
+            most - runs,
+            lambda more: count(more, finding.sighting) > 0 or time.monotonic() >= until,
+        )
     rate = Rate(count(trials, finding.sighting), len(trials), time.monotonic() - began)
     failed = [trial for trial in trials if trial.showing(finding.sighting) is not None]
     if failed:
