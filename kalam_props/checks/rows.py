@@ -373,6 +373,8 @@ def _name_of_wrong_value(
             without = words.some(f"#{act.i}" for act in lost)
             why = f"no order of its writes gives the row these values, but one of those without {without}"
             return "lost-update", lost, why
+        if lost is not None:
+            return "lost-update", [], "a change of the row that another read saw was undone"
         written = [evidence.acts[i] for i in dict.fromkeys(call.i for call in one.before if not _reads(call))]
         return "corrupt-row", written[-_MANY:], "no order of its writes gives the row these values"
     act = one.act
@@ -397,8 +399,10 @@ def _name_of_wrong_value(
     return "lost-update", [], "that is an older version, and no later read shows a right one"
 
 
-def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
+def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act] | None:
     """Changes that were acknowledged, and without which the row is as it was shown; none that is not needed.
+
+    An empty list: all of them in some order give it, but in none that other reads allow. None: nothing does.
 
     With all of them left open, an order that has the row so is looked for; then with one after the other, the
     first one first, required again unless that leaves no such order.
@@ -413,7 +417,7 @@ def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
     ]
     lost = {call.i: evolve(call, required=False) for call in done[-_LOST_AT_MOST:]}
     if not _has_been_there(evidence.world, one, lost):
-        return []
+        return None
     for i in list(lost):
         others = {other: call for other, call in lost.items() if other != i}
         if _has_been_there(evidence.world, one, others):
@@ -422,8 +426,11 @@ def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act]:
 
 
 def _has_been_there(world: World, one: _Accused, left_open: Mapping[int, Call]) -> bool:
-    """Whether an order, in which some calls may have had no effect, gives the row what was shown."""
-    before = [left_open.get(call.i, call) for call in one.before]
+    """Whether an order of writes, of which some may have had no effect, gives the row what was shown.
+
+    Reads say nothing of that: they may have seen a change that another one then undid.
+    """
+    before = [left_open.get(call.i, call) for call in one.before if call is one.call or not _reads(call)]
     return _when_shown(world, evolve(one, before=before)) is True
 
 

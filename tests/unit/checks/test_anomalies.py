@@ -456,6 +456,41 @@ VIOLATED = {
         ("lost-update",),
         (3, 9),
     ),
+    "lost update: another read saw it, and a change beside it then undid it": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-9 update 1=b     -> ok 1
+        u0/2 3-6 increment 1    -> ok 1
+        u0/3 4-7 get 1          -> 1=a:1
+        u0/1 10-11 select       -> 1=b:0
+        """,
+        ("lost-update",),
+        (4, 9),
+    ),
+    "lost update: one that a read saw, of a row that was deleted and inserted beside others": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-5 delete 1       -> ok 1
+        u0/2 3-6 insert 1=b:0   -> ok 1
+        u0/1 7-13 update 1=c    -> ok 1
+        u0/2 8-14 increment 1   -> ok 1
+        u0/3 9-12 get 1         -> 1=c:0
+        u0/1 15-16 select       -> 1=b:1
+        """,
+        ("lost-update",),
+        (4, 7, 13),
+    ),
+    "corrupt row: a value that the loss of no change explains, whatever other reads saw": (
+        """
+        u0/1 0-1 insert 1=a:0   -> ok 1
+        u0/1 2-9 update 1=b     -> ok 1
+        u0/2 3-6 increment 1    -> ok 1
+        u0/3 4-7 get 1          -> 1=a:1
+        u0/1 10-11 select       -> 1=b:2
+        """,
+        ("corrupt-row",),
+        (1, 3, 4, 9),
+    ),
     "resurrected row: after a transaction that deleted it, as a count in between shows": (
         """
         u0/1 0-1 insert 1=a 2=b       -> ok 2
