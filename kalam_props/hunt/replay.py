@@ -43,7 +43,8 @@ class Replayed:
 
     Attributes:
         reproduced: runs that showed the anomaly, and runs.
-        needed: runs without it that are evidence of a fix, at the seed's rate and 99 % confidence.
+        needed: runs without it that are evidence of a fix, at the seed's rate and 99 % confidence; None where
+            that rate is not known.
         seconds: how long the runs took together.
         history: one that shows it, if any.
         known_open: the seed's reason to be expected to fail.
@@ -130,7 +131,7 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         status,
         seed.anomaly,
         (len(failures), len(trials)),
-        needed,
+        needed if known else None,
         message,
         failures[0][0].history if failures else None,
         seed.known_open,
