@@ -405,8 +405,10 @@ def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act] | None:
     An empty list: all of them in some order give it, but in none that other reads allow. None: nothing does.
 
     With all of them left open, an order that has the row so is looked for; then with one after the other, the
-    first one first, required again unless that leaves no such order.
+    first one first, required again unless that leaves no such order. Other reads say nothing of that: they
+    may have seen a change that another one then undid.
     """
+    one = evolve(one, before=[call for call in one.before if call is one.call or not _reads(call)])
     done = [
         call
         for call in one.before
@@ -426,11 +428,8 @@ def _lost_changes(evidence: Evidence, one: _Accused) -> list[Act] | None:
 
 
 def _has_been_there(world: World, one: _Accused, left_open: Mapping[int, Call]) -> bool:
-    """Whether an order of writes, of which some may have had no effect, gives the row what was shown.
-
-    Reads say nothing of that: they may have seen a change that another one then undid.
-    """
-    before = [left_open.get(call.i, call) for call in one.before if call is one.call or not _reads(call)]
+    """Whether an order, in which some calls may have had no effect, gives the row what was shown."""
+    before = [left_open.get(call.i, call) for call in one.before]
     return _when_shown(world, evolve(one, before=before)) is True
 
 

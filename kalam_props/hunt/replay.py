@@ -95,24 +95,12 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
     comparable = not seed.found.gate or lab.workspace.target.gate is not None
     known = seed.reproduced[0] > 0
     status = outcome_of(len(failures), met, needed, comparable=comparable and known)
-    message = _message(status, seed, len(failures), len(trials), needed)
-    if met < min(len(trials), needed) and not failures:
-        message = (
-            f"not seen in {len(trials)} runs, but only {met} of them met the flush that they are aimed at, "
-            f"and {needed} such are needed; the machine may be busier than when it was found"
-        )
-    if not (failures or known):
-        message = (
-            f"not seen in {len(trials)} runs, which is no evidence: it was not seen again when it was found "
-            f"(0 of {seed.reproduced[1]}) either, so how many are needed is not known"
-        )
-    if not (failures or comparable):
-        message = (
-            f"not seen in {len(trials)} runs, which is no evidence: its rate is one with the gate, and this "
-            "was without (leave out --no-gate)"
-        )
     if failures:
-        message = f"{message}: {failures[0][1].anomaly.explanation}"
+        explanation = failures[0][1].anomaly.explanation
+        message = f"{seed.anomaly} in {len(failures)} of {len(trials)} runs: {explanation}"
+    else:
+        worth = _worth(seed, len(trials), met, needed, comparable=comparable)
+        message = f"not seen in {len(trials)} runs{worth}"
     # Where the seed's anomaly was seen, other names of its family are sides of it.
     others = tuple(
         sorted(
@@ -219,13 +207,23 @@ def outcome_of(seen: int, runs: int, needed: int, *, comparable: bool) -> Status
     return "FIXED" if comparable and runs >= needed else "NOT-REPRODUCED"
 
 
-def _message(status: Status, seed: Seed, seen: int, runs: int, needed: int) -> str:
-    match status:
-        case "FAILED":
-            return f"{seed.anomaly} in {seen} of {runs} runs"
-        case "FIXED":
-            return f"not seen in {runs} runs; {needed} are evidence at the recorded rate"
-        case _:
-            return (
-                f"not seen in {runs} runs, which is no evidence yet: {needed} are needed (--until-confident)"
-            )
+def _worth(seed: Seed, runs: int, met: int, needed: int, *, comparable: bool) -> str:
+    """What runs that did not show it are worth as evidence, in words that follow their number."""
+    if not comparable:
+        return (
+            ", which is no evidence: its rate is one with the gate, and this "
+            "was without (leave out --no-gate)"
+        )
+    if not seed.reproduced[0]:
+        return (
+            ", which is no evidence: it was not seen again when it was found "
+            f"(0 of {seed.reproduced[1]}) either, so how many are needed is not known"
+        )
+    if met >= needed:
+        return f"; {needed} are evidence at the recorded rate"
+    if met < runs:
+        return (
+            f", but only {met} of them met the flush that they are aimed at, and {needed} such are needed; "
+            "the machine may be busier than when it was found"
+        )
+    return f", which is no evidence yet: {needed} are needed (--until-confident)"

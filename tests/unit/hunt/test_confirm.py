@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from attrs import define, evolve, field
+from attrs import evolve
 from findings import finding
-from simulated import sighting
+from simulated import SimulatedLab, sighting
 
 from kalam_props.checks.verdict import Verdict
 from kalam_props.hunt.investigate import Care, investigate
-from kalam_props.hunt.lab import Lab, Trial
+from kalam_props.hunt.lab import Trial
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS
 from kalam_props.hunt.seeds import read
-from kalam_props.targets.opening import TargetOptions, open_run
 
 
-@define
-class Scripted(Lab):
-    """A lab in which some runs of the result fail, by their numbers; nothing is run."""
+class Scripted(SimulatedLab):
+    """A lab in which some runs of the result fail, by their numbers."""
 
-    failing: frozenset[int] = frozenset()
-    history: Path = Path("none")
-    ran: int = field(default=0)
+    def __init__(self, workspace, history, failing=()):
+        super().__init__(None, seed=1)
+        self.workspace, self.history, self.failing = workspace, history, failing
 
-    def until(self, program, runs, enough):
-        trials = []
-        while len(trials) < runs and not enough(trials):
-            self.ran += 1
-            seen = (sighting("lost-row"),) if self.ran in self.failing else ()
-            trials.append(Trial(program, self.history, Verdict("holds", 0), seen))
-        return trials
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    with open_run(TargetOptions(), tmp_path_factory.mktemp("run")) as opened:
-        yield opened
+    def trial(self, program):
+        seen = (sighting("lost-row"),) if self.executions in self.failing else ()
+        return Trial(program, self.history, Verdict("holds", 0), seen)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +37,7 @@ def workspace(tmp_path_factory):
 def test_a_rate_of_nothing_is_looked_for_longer(workspace, tmp_path, failing, reproduced):
     """One that was seen once in 27 can be said to be mended one day; one that was never seen cannot."""
     found = evolve(finding(tmp_path), stage="shrunk", seed_file=None)
-    lab = Scripted(workspace, tmp_path, failing=frozenset(failing), history=found.history)
+    lab = Scripted(workspace, found.history, failing)
     confirmed = investigate(lab, found, Care(60.0, tmp_path / "seeds"), lambda _: None)
     assert (confirmed.confirmed.seen, confirmed.confirmed.runs) == reproduced
     assert read(confirmed.seed_file).reproduced == reproduced
@@ -60,7 +46,6 @@ def test_a_rate_of_nothing_is_looked_for_longer(workspace, tmp_path, failing, re
 def test_who_wants_a_finding_soon_does_not_wait_for_its_rate(workspace, tmp_path):
     """Without time for shrinking."""
     found = evolve(finding(tmp_path), stage="found", seed_file=None)
-    lab = Scripted(workspace, tmp_path, history=found.history)
-    assert (
-        investigate(lab, found, Care(0.0, tmp_path / "seeds"), lambda _: None).confirmed.runs == lab.ran <= 5
-    )
+    lab = Scripted(workspace, found.history)
+    confirmed = investigate(lab, found, Care(0.0, tmp_path / "seeds"), lambda _: None)
+    assert confirmed.confirmed.runs == lab.executions <= 5

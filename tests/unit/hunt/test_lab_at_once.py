@@ -16,7 +16,6 @@ from kalam_props.hunt.finding import Name
 from kalam_props.hunt.investigate import Care, investigate
 from kalam_props.hunt.lab import WAITING_AT_ONCE, Lab, Trial
 from kalam_props.programs.model import Program, Release, Round, Step, TableDef
-from kalam_props.targets.opening import TargetOptions, open_run
 
 INSERT = Step(Insert("t", ((1, "a"),)))
 RUNS = 2 * WAITING_AT_ONCE
@@ -46,12 +45,6 @@ class Counting(Lab):
         with self.guard:
             self.running -= 1
         return Trial(program, self.folder, Verdict("holds", 0))
-
-
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    with open_run(TargetOptions(), tmp_path_factory.mktemp("run")) as opened:
-        yield opened
 
 
 def at_once(lab, program):
