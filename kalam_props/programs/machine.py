@@ -54,6 +54,10 @@ PAYLOADS = st.one_of(st.just(payloads.PLAIN), *[st.just(payloads.PLAIN)] * 8, st
 """Kind of a payload: one in ten may be awkward."""
 
 
+READING = frozenset({"select", "get", "count"})
+"""Kinds of what meets other requests (`ProgramMachine.meet`) that only read."""
+
+
 @frozen
 class Size:
     """How many rows: `n` of them, or as many as bring the hot rows to `times` the boundary, plus `n`."""

@@ -19,15 +19,16 @@ AT_ITS_ANSWER = Release("answer")
 _OFFSETS_US = (100, 200, 400, 600, 800, 1000, 1300, 1600, 2000, 2400, 2800, 3200, 3800, 4500, 5500, 7000)
 """Up to as long as a statement takes: one that commits in another's first millisecond left long before it."""
 
-_NEAR_WRITE = (0.3, 0.45, *(round(0.55 + at / 20, 2) for at in range(16)))
-"""Where in a write another request is sent; mostly shortly before the write commits. One that is sent before
-that slows it down on a busy server, so that it commits later than it would have alone."""
+_NEAR_WRITE = (0.3, 0.5, 0.65, *(round(0.75 + at / 20, 2) for at in range(15)))
+"""Where in a write another request is sent; mostly shortly before the write commits, or after. One sent
+before that slows it down on a busy server, so that it commits later than it would have alone."""
 
 _AFTER_ANSWER_US = (0, 0, 50, 150, 400, 1000)
 """How long after the answer to a write another request is sent: what was promised must be seen by then."""
 
-_ANSWERED = 32 - len(_AFTER_ANSWER_US)
-"""From this moment on, of those in a write, it is sent then."""
+_WRITES_FROM, _WATCHERS_FROM, _READS_FROM = 26, 22, 16
+"""From this moment on they are sent then: writes that meet another, reads of all rows, and reads of the row
+that is written, which after the answer have to see it."""
 
 _FRACTIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, *(round(0.5 + at / 33, 2) for at in range(22)))
 """Where in a flush a request takes effect: seldom in the middle, where it writes files and nobody can tell;
@@ -50,20 +51,28 @@ def in_writes(moment: int, number: int) -> Release | None:
 
     On a busy server a write takes twice as long when others watch it as it does alone.
     """
-    if moment >= _ANSWERED:
-        return _after_answer(moment)
-    return Release("write", fraction=round(moment / _ANSWERED * (2 * number + 0.5), 2)) if moment else None
+    if moment >= _WATCHERS_FROM:
+        return _after_answer(moment - _WATCHERS_FROM)
+    fraction = round(moment / _WATCHERS_FROM * (2 * number + 0.5), 2)
+    return Release("write", fraction=fraction) if moment else None
+
+
+def read_at_write(moment: int) -> Release | None:
+    """A read: half at the answer to the first write of the round, the others about where that commits."""
+    if moment >= _READS_FROM:
+        return _after_answer(moment - _READS_FROM)
+    return Release("write", fraction=_NEAR_WRITE[moment + 1]) if moment else None
 
 
 def at_write(moment: int) -> Release | None:
     """Most about where the first write of the round commits, some at its answer, the others with it."""
-    if moment >= _ANSWERED:
-        return _after_answer(moment)
+    if moment >= _WRITES_FROM:
+        return _after_answer(moment - _WRITES_FROM)
     return Release("write", fraction=_NEAR_WRITE[moment - 8]) if moment >= 8 else None
 
 
-def _after_answer(moment: int) -> Release:
-    return Release("answer", us=_AFTER_ANSWER_US[moment - _ANSWERED])
+def _after_answer(place: int) -> Release:
+    return Release("answer", us=_AFTER_ANSWER_US[place % len(_AFTER_ANSWER_US)])
 
 
 def at_flush(moment: int) -> Release | None:

@@ -16,8 +16,9 @@ from kalam_props.targets.opening import TargetOptions, open_run
 BY_MACHINE = {
     "crashes": ("not-durable", "hot-not-replayed", "flush-replayed"),
     "exact-counts": ("boundary-row-dropped",),
-    "isolation": ("foreign-flush", "foreign-file", "keys-not-per-user", "shared-identity", "swapped-answers"),
+    "isolation": ("foreign-flush", "foreign-file"),
     "keys": ("keys-folded",),
+    "neighbours": ("keys-not-per-user", "shared-identity", "swapped-answers"),
     "notifications": (
         "missed-notification",
         "notification-twice",

@@ -8,8 +8,8 @@ from attrs import frozen
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from kalam_props.programs.machine import KEYS, SESSIONS, ProgramMachine, Size
-from kalam_props.programs.moments import MOMENTS, at_write, swept
+from kalam_props.programs.machine import KEYS, READING, SESSIONS, ProgramMachine, Size
+from kalam_props.programs.moments import MOMENTS, at_write, read_at_write, swept
 
 CONTENDERS = st.lists(st.integers(0, 11), min_size=1, max_size=2)
 """Kinds of operations that meet a write."""
@@ -33,7 +33,7 @@ class Contention(ProgramMachine):
     contended: ClassVar[tuple[tuple[str, tuple[str, ...]], ...]] = (
         ("increment", ("increment", "update", "increment", "get")),
         ("update", ("increment", "get", "increment", "update")),
-        ("insert", ("insert", "another", "insert", "select", "insert", "get")),
+        ("insert", ("insert", "another", "insert", "select", "another", "get")),
         ("delete", ("delete", "increment", "delete", "update", "delete", "insert")),
     )
     """What is done to a row, and what meets it: mostly what shows that one of them did not see the other."""
@@ -66,6 +66,7 @@ class Contention(ProgramMachine):
         self.new_round()
         self.on_key(written, f"{owner}/1", chosen)
         for number, pick in enumerate(contest.contenders):
-            session = f"{owner}/{number + 2}"
-            self.meet(kinds[pick % len(kinds)], session, chosen)
-            self.when(at_write(swept(contest.moment, number)))
+            met = kinds[pick % len(kinds)]
+            self.meet(met, f"{owner}/{number + 2}", chosen)
+            release = read_at_write if met in READING else at_write
+            self.when(release(swept(contest.moment, number)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from kalam_props.programs.machines.contention import Contention
 from kalam_props.programs.machines.meetings import FlushMeetings
+from kalam_props.programs.machines.neighbouring import Neighbouring
 from kalam_props.programs.machines.races import Races
 from kalam_props.programs.machines.rules import Flushes, Inserts, Reads, Writes
 from kalam_props.programs.machines.watching import Watching
 
 
-class Isolation(Inserts, Reads, Races):
+class Isolation(Inserts, Reads, Races, Neighbouring):
     """Users with the same keys insert, read and flush side by side: nobody sees another's rows."""
 
     max_users = 4
@@ -57,6 +58,14 @@ class Watchers(Watching):
 
     steps = 6
     max_users = 2
+    flush_rows = (None, None, None, 12)
+
+
+class Neighbours(Neighbouring):
+    """Nothing but users who do something at once: for what takes one of them for another for a moment."""
+
+    steps = 6
+    max_users = 3
     flush_rows = (None, None, None, 12)
 
 

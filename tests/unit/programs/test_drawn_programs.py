@@ -14,6 +14,7 @@ from kalam_props.history.operations import (
     Count,
     Delete,
     Flush,
+    Get,
     Increment,
     Insert,
     Kill,
@@ -23,7 +24,7 @@ from kalam_props.history.operations import (
     Update,
 )
 from kalam_props.programs.machine import SESSIONS, Size, bind, fitted
-from kalam_props.programs.machines import MACHINES, Crashes, FlushRaces, Updates, Watchers
+from kalam_props.programs.machines import MACHINES, Crashes, FlushRaces, Neighbours, Updates, Watchers
 from kalam_props.programs.machines.contention import Contention
 from kalam_props.programs.machines.races import Action
 from kalam_props.programs.model import Release, Step
@@ -118,7 +119,7 @@ def test_a_tenth_of_payloads_is_awkward(programs, request):
     """Quotes, comments, newlines, Unicode, 10 kB: some, not most. None where moments are all that matters."""
     values = [text for p in programs for text in texts(p)]
     awkward = sum(not value.replace(".", "").isalnum() for value in values)
-    if request.node.callspec.params["programs"] in ("writers", "watchers"):
+    if request.node.callspec.params["programs"] in ("writers", "watchers", "neighbours"):
         assert awkward == 0
     else:
         assert 0 < awkward < len(values) / 5
@@ -181,6 +182,42 @@ def test_sessions_contend_for_a_row_at_a_write_of_it():
     assert released / 2 < aimed < released
     for pair in ((Increment, Increment), (Update, Increment), (Delete, Delete), (Insert, Insert)):
         assert kinds[pair] > len(drawn) / 20
+
+
+def test_users_do_the_same_at_once_to_rows_of_their_own():
+    """Each round has one request of each of several users, and all of one key are about the same."""
+    pairs = collections.Counter()
+    aimed = met = 0
+    for program in (drawn := draw(Neighbours)):
+        for r in program.rounds:
+            assert all(len(lane) == 1 for lane in r.lanes.values())
+            assert len({session[:2] for session in r.lanes}) == len(r.lanes)
+            (first,), *others = r.lanes.values()
+            scans = (Select, Count)
+            of_a_key = [step.op for (step,) in r.lanes.values() if not isinstance(step.op, scans)]
+            assert len({key for op in of_a_key for key in keys(op)}) <= 1
+            for (step,) in others:
+                pairs[type(first.op), type(step.op)] += 1
+                assert not step.at_write or not isinstance(first.op, (*scans, Get))
+                aimed += step.at_write
+                met += 1
+    for kind in (Insert, Update, Select, Count, Get, Delete):
+        assert pairs[kind, kind] > len(drawn) / 20
+    assert met / 4 < aimed < met
+
+
+def test_a_key_is_inserted_once_by_each_user():
+    """A second insert of a row that is there would be refused, and races nothing."""
+    for program in draw(Neighbours):
+        inserted = [
+            (session[:2], key)
+            for r in program.rounds
+            for session, lane in r.lanes.items()
+            for step in lane
+            if isinstance(step.op, Insert)
+            for key in keys(step.op)
+        ]
+        assert len(inserted) == len(set(inserted))
 
 
 def keys(op):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from kalam_props.programs.moments import in_comb
+from kalam_props.programs.moments import at_write, in_comb, read_at_write
 
 
 def test_a_single_read_is_placed_where_one_met_most_windows():
@@ -26,3 +26,23 @@ def test_what_is_drawn_moves_all_of_them_by_less_than_their_distance():
     assert len({fraction for of_one in drawn for fraction in of_one}) == 4 * 32
     assert all(max(of_one) - min(of_one) < 0.4 for of_one in drawn)
     assert min(drawn[0]) > 0.4
+
+
+def test_half_of_the_reads_at_a_write_must_see_it():
+    """They are sent at its answer or after; the others mostly about where it commits."""
+    released = [read_at_write(moment) for moment in range(32)]
+    assert released[0] is None
+    assert [release.anchor for release in released[1:]] == ["write"] * 15 + ["answer"] * 16
+    assert {release.us for release in released[16:]} == {0, 50, 150, 400, 1000}
+
+
+def test_a_write_at_another_is_sent_with_it_or_about_where_it_commits_or_at_its_answer():
+    released = [at_write(moment) for moment in range(32)]
+    assert released[:8] == [None] * 8
+    fractions = [
+        release.fraction for release in released if release is not None and release.anchor == "write"
+    ]
+    assert len(fractions) == 18
+    assert sum(0.75 <= fraction <= 1.05 for fraction in fractions) == 7
+    assert max(fractions) < 1.5
+    assert released[26].anchor == "answer"
