@@ -1,8 +1,8 @@
 """How soon a race is found with the gate, without it, and by the fixed scenario in a loop, side by side.
 
     python benchmarks/gate_detection.py [--fault NAME]... [--window 1ms|…] [--seeds 5] [--first-seed 1]
-        [--limit 120] [--times 30] [--machine NAME]... [--steps 1] [--driver process] [--kalam PATH]
-        [--identity auto] [--shrink 0] [--scenario 0]
+        [--limit 120] [--times 30] [--machine NAME]... [--steps 1] [--pairs] [--driver process]
+        [--kalam PATH] [--identity auto] [--shrink 0] [--scenario 0]
 
 For each race fault, with a window of about 1 ms (see `window_of`; the server reports what it really was):
 programs and seconds until a hunt first finds it, for each seed and as the median of all. A search ends after
@@ -14,7 +14,8 @@ a hunt does, also the flushes that it makes to learn when they run; a program is
 Both sides draw the same programs, for the same seed: from `--machine`, by default `meetings` for what takes a
 flush, `neighbours` for what takes two users, `watchers` for what takes a scan or a count, `writers` for the
 rest, with `--steps` rules each, by default one: one meeting, or up to four writes that are met, are a chance.
-With the gate a program of five is enough for some faults, and there can't be fewer programs than one.
+With the gate a program of five is enough for some faults, and there can't be fewer programs than one. With
+`--pairs` only those of them are run in which one request meets one other, once: a program is one chance.
 
 With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
 times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
@@ -46,6 +47,7 @@ from kalam_props.hunt.structure import steps_of
 from kalam_props.measure.yardsticks import YARDSTICKS
 from kalam_props.programs.machine import ProgramMachine
 from kalam_props.programs.machines import MACHINES
+from kalam_props.programs.model import Program
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
 
@@ -84,10 +86,11 @@ class Setting:
     target: TargetOptions
     limit: float
     steps: int
+    pairs: bool
 
     def plan(self, lab: Lab, seed: int, programs: int | None, shrink_s: float = 0.0) -> Plan:
         return Plan(
-            machines={name: of_steps(MACHINES[name], self.steps) for name in self.machines},
+            machines={name: of_steps(MACHINES[name], self.steps, pairs=self.pairs) for name in self.machines},
             random_seed=seed,
             programs=programs,
             seconds=self.limit,
@@ -105,9 +108,20 @@ def window_of(fault: str) -> str:
     return "2ms" if fault in AFTER_A_COMMIT else "1ms"
 
 
-def of_steps(machine: type[ProgramMachine], steps: int) -> type[ProgramMachine]:
+def of_steps(machine: type[ProgramMachine], steps: int, *, pairs: bool) -> type[ProgramMachine]:
     """The machine with programs of so many rules; Hypothesis counts the one for the shape as well."""
-    return type(machine.__name__, (machine,), {"steps": 1 + steps})
+
+    def teardown(self: ProgramMachine) -> None:
+        if not pairs or is_one_pair(self.program()):
+            machine.teardown(self)
+
+    return type(machine.__name__, (machine,), {"steps": 1 + steps, "teardown": teardown})
+
+
+def is_one_pair(program: Program) -> bool:
+    """Whether one request meets one other, in one round, and nothing else is concurrent."""
+    meetings = [list(round_.lanes.values()) for round_ in program.rounds if round_.concurrent]
+    return [[len(lane) for lane in lanes] for lanes in meetings] == [[1, 1]]
 
 
 def machine_for(fault: str) -> str:
@@ -254,6 +268,9 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=30.0, help="programs without the gate, at the most")
     parser.add_argument("--machine", action="append", choices=list(MACHINES))
     parser.add_argument("--steps", type=int, default=1, help="rules in a program, at the most")
+    parser.add_argument(
+        "--pairs", action="store_true", help="only programs of one request that meets another"
+    )
     parser.add_argument("--driver", default="process", choices=("process", "session", "http"))
     parser.add_argument("--kalam", type=Path, help="a kalam binary; default: as for a hunt")
     parser.add_argument("--identity", default="auto", choices=("auto", "login", "execute-as", "token"))
@@ -266,7 +283,7 @@ def main() -> None:
     target = TargetOptions(driver=chosen.driver, kalam=chosen.kalam, identity=chosen.identity)
     for name, fault in zip(names, faults, strict=True):
         machines = tuple(chosen.machine or (machine_for(name),))
-        setting = Setting(fault, machines, target, chosen.limit, chosen.steps)
+        setting = Setting(fault, machines, target, chosen.limit, chosen.steps, chosen.pairs)
         if seeds or chosen.shrink:
             print(fault, flush=True)
         if seeds:
