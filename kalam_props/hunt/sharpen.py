@@ -36,9 +36,9 @@ FRACTIONS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0)
 """Places in a flush that are tried; closest where it publishes and deletes, which is where most is lost."""
 
 IN_A_WRITE = (0.15, 0.3, 0.5, 0.7, 0.9, 1.25)
-"""Places in another lane's write that are tried in a race that causes no flush, beside that at its answer: until
-it is about to commit, and when it has. A write takes two milliseconds, and what is open in it as little as a
-sixth of that; what ties with it comes after (`benchmarks/gate_moments.py`)."""
+"""Places in another lane's write that are tried in a race that causes no flush, beside that at its answer:
+until it is about to commit, and when it has. A write takes two milliseconds, and what is open in it as little
+as a sixth of that; what ties with it comes after (`benchmarks/gate_moments.py`)."""
 
 OFFSETS_US = (300, 1_000, 2_000, 3_500)
 """Delays that are tried where no other lane writes."""
