@@ -20,7 +20,7 @@ With the gate a program of five is enough for some faults, and there can't be fe
 With `--shrink SECONDS` the first finding with the gate is shrunk for so long, and its program then run 40
 times with the gate and 40 times without: how often it shows the fault again. With `--scenario SECONDS` the
 fixed scenario of five users who insert 150 rows each is then repeated for so long, without the gate and with
-all the faults on at once.
+all the faults on at once; which of them struck until it first found something is told with that.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 from attrs import define, evolve, frozen
@@ -50,6 +51,7 @@ from kalam_props.programs.machines import MACHINES
 from kalam_props.programs.model import Program
 from kalam_props.reference import FAULTS
 from kalam_props.targets.opening import TargetOptions, open_run
+from kalam_props.targets.workspace import Workspace
 
 FAULTS_OF_RACES = tuple(
     name
@@ -58,8 +60,8 @@ FAULTS_OF_RACES = tuple(
     if "window" in fault.parameters and name not in ("hang-at-flush", "notification-overtaken")
 )
 
-AFTER_A_COMMIT = ("stale-count", "stale-snapshot", "stale-index")
-"""Their windows begin with a commit, and may only be met by what is sent after its answer."""
+AFTER_A_COMMIT = ("stale-count", "stale-snapshot", "stale-index", "split-scan")
+"""Their windows begin with a commit, or before it, and are met by what is sent after its answer."""
 
 AGAIN = 40
 """Runs of a shrunk program on each side."""
@@ -103,7 +105,7 @@ class Setting:
 def window_of(fault: str) -> str:
     """A window of which about 1 ms is left to meet.
 
-    From a commit to the look of a read that was sent at its answer it takes another.
+    From a commit until what was sent at its answer looks, or commits, it takes another.
     """
     return "2ms" if fault in AFTER_A_COMMIT else "1ms"
 
@@ -147,10 +149,14 @@ def lab_of(setting: Setting, *, gate: bool) -> Iterator[Lab]:
 
 def window(lab: Lab, fault: str) -> str:
     """How long the fault's window really was, as the server measured it."""
-    report = httpx.get(f"{lab.workspace.target.url}/v1/reference/stats", trust_env=False).json()
-    seen = report["faults"][fault.partition(":")[0]]
+    seen = stats(lab.workspace.target.url)[fault.partition(":")[0]]
     lengths = seen["window_ms"]
     return f"{seen['hits']} hits" + (f" of {lengths['median']:.2f} ms" if lengths else "")
+
+
+def stats(url: str) -> dict[str, Any]:
+    """What the reference server says of each fault that is on."""
+    return dict(httpx.get(f"{url}/v1/reference/stats", trust_env=False).json()["faults"])
 
 
 def search(setting: Setting, seed: int, *, gate: bool, programs: int | None) -> Search:
@@ -241,21 +247,41 @@ def reproduction(setting: Setting, shrink_s: float) -> str:
 
 
 def scenario_loop(target: TargetOptions, faults: tuple[str, ...], limit: float) -> str:
-    """What a user does today: five users insert 150 rows each, over and over."""
+    """What a user does today: five users insert 150 rows each, over and over.
+
+    Told is what it found in each run that failed, and which faults had struck by the first one.
+    """
+    found: list[str] = []
+    runs = 0
     with tempfile.TemporaryDirectory() as folder:
         options = evolve(target, faults=faults, gate=False)
         with open_run(options, Path(folder)) as workspace:
-            began, runs = time.monotonic(), 0
+            url = workspace.target.url
+            began = time.monotonic()
             while time.monotonic() - began < limit:
                 runs += 1
-                try:
-                    result = run(Scenario(), workspace, Path(folder) / "history.jsonl", lambda _: None)
-                except TargetError as error:  # a refused insert ends it
-                    return f"ended in run {runs}, {time.monotonic() - began:.0f} s: {error}"
-                if not result.passed:
-                    names = ", ".join(sorted({anomaly.name for anomaly in result.verdict.anomalies}))
-                    return f"{names or 'failed'} in run {runs}, {time.monotonic() - began:.0f} s"
-            return f"not found in {runs} runs, {time.monotonic() - began:.0f} s"
+                seen = scenario_run(workspace, Path(folder) / "history.jsonl")
+                if seen:
+                    by_then = "" if found else f" (struck by then: {hits(url)})"
+                    found.append(f"{seen} in run {runs}, {time.monotonic() - began:.0f} s{by_then}")
+            in_all = f"{runs} runs, {time.monotonic() - began:.0f} s (struck: {hits(url)})"
+    return f"{'; '.join(found) or 'nothing found'}; {in_all}"
+
+
+def scenario_run(workspace: Workspace, history: Path) -> str:
+    """What one run finds; empty: nothing."""
+    try:
+        result = run(Scenario(), workspace, history, lambda _: None)
+    except TargetError as error:  # a refused insert ends it
+        return f"{error}"
+    if result.passed:
+        return ""
+    return ", ".join(sorted({anomaly.name for anomaly in result.verdict.anomalies})) or "failed"
+
+
+def hits(url: str) -> str:
+    """The faults that the server has shown to anybody so far, and how often."""
+    return ", ".join(f"{name} {seen['hits']}" for name, seen in stats(url).items() if seen["hits"]) or "none"
 
 
 def main() -> None:
