@@ -83,6 +83,8 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         return Replayed(path, "ERROR", None, (0, 0), None, str(error))
     began = time.monotonic()
     needed = needed_runs(seed)
+    known = seed.reproduced[0] > 0
+    told = needed if known else None
     runs = needed if until_confident else min(needed, MAX_RUNS)
     wanted = sighting(seed)
     try:
@@ -90,10 +92,9 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
     except StorageError:
         raise
     except KalamPropsError as error:
-        return Replayed(path, "ERROR", seed.anomaly, (0, 0), needed, str(error), known_open=seed.known_open)
+        return Replayed(path, "ERROR", seed.anomaly, (0, 0), told, str(error), known_open=seed.known_open)
     failures = [(trial, seen) for trial in trials if (seen := trial.showing(wanted)) is not None]
     comparable = not seed.found.gate or lab.workspace.target.gate is not None
-    known = seed.reproduced[0] > 0
     status = outcome_of(len(failures), met, needed, comparable=comparable and known)
     if failures:
         explanation = failures[0][1].anomaly.explanation
@@ -119,7 +120,7 @@ def replay(lab: Lab, path: Path, *, until_confident: bool) -> Replayed:
         status,
         seed.anomaly,
         (len(failures), len(trials)),
-        needed if known else None,
+        told,
         message,
         failures[0][0].history if failures else None,
         seed.known_open,

@@ -10,6 +10,7 @@ from attrs import evolve
 from findings import PROGRAM
 from simulated import SimulatedLab
 
+from kalam_props.errors import TargetError
 from kalam_props.hunt import seeds
 from kalam_props.hunt.replay import needed_runs, replay, replay_all, sighting
 
@@ -65,6 +66,20 @@ def test_a_failure_that_was_never_seen_again_is_not_said_to_be_fixed(tmp_path):
     assert "not seen again when it was found (0 of 20)" in result.message
     assert result.reproduced[1] >= needed_runs(once)
     assert result.needed is None
+
+
+@pytest.mark.parametrize(("reproduced", "needed"), [((20, 20), needed_runs(SEED)), ((0, 20), None)])
+def test_a_target_that_cannot_be_used_is_an_error_and_no_result(tmp_path, reproduced, needed):
+    """It is told what a replay takes, where that is known."""
+    bench = lab()
+
+    def refuse(*_args):
+        raise TargetError("nobody answers")
+
+    bench.until = refuse
+    result = replayed(tmp_path, bench, evolve(SEED, reproduced=reproduced))
+    assert (result.status, result.message) == ("ERROR", "nobody answers")
+    assert (result.reproduced, result.needed) == ((0, 0), needed)
 
 
 @pytest.mark.parametrize("often", [2, 1000], ids=["every second", "nearly all"])
