@@ -3,7 +3,7 @@
 There a client starts anew for each operation, some ten milliseconds after the last one. What met in time over
 HTTP need not meet then, and what was written together is flushed one by one. So each program is tried as it
 is, with clients that are started before they are needed, with flushes that wait for all that it writes, and
-with its requests placed anew.
+with its requests placed anew. What is to be the result has them where it fails most often with this driver.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from kalam_props.hunt.flushing import flushed_later
 from kalam_props.hunt.lab import Trial, races
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, PROMISED, Bench, Rate, count
 from kalam_props.hunt.rates import still_fails
-from kalam_props.hunt.sharpen import with_clients_ahead
+from kalam_props.hunt.sharpen import sharpen, with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
 from kalam_props.hunt.structure import distinct, steps_of
 from kalam_props.programs.model import Program
 
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
+
+STEADY = 0.9
+"""A rate with the hunt's own driver for which no better places are looked for."""
 
 EACH_PLACE = 8
 """Runs at each place at which a program is placed anew."""
@@ -65,6 +68,18 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
         if placed is not None:
             return placed, placed.rate
     return _smallest(failed)
+
+
+def steadied(bench: Bench, best: Best, rate: Rate, deadline: float) -> Best | None:
+    """A small program with its requests where it clearly fails more often on this bench; None: nowhere.
+
+    `rate`: of the program as it is.
+    """
+    if best.program.operations > SHORT or not races(best.program) or rate.likely >= STEADY:
+        return None
+    trials = sharpen(bench, best.program, best.sighting, deadline=deadline)
+    placed = best_of(trials, best.sighting) if trials else best
+    return None if placed.program == best.program else placed
 
 
 def _last_and_steadiest(of_one_size: list[Best]) -> tuple[Best, Best]:

@@ -23,7 +23,7 @@ from kalam_props.hunt.beginning import begin
 from kalam_props.hunt.choose import settled
 from kalam_props.hunt.families import Sighting, majority
 from kalam_props.hunt.finding import Finding, Name, Shrinking
-from kalam_props.hunt.handover import failing_here
+from kalam_props.hunt.handover import failing_here, steadied
 from kalam_props.hunt.known import Open, is_open
 from kalam_props.hunt.lab import Lab
 from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, Rate, count, estimate
@@ -140,6 +140,8 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
         if start is found:
             finding = evolve(finding, discovery=rate)
         bench, result = lab, _shrink_on(lab, finding, start, rate, deadline, keep)
+    elif (placed := steadied(lab, *handed, deadline)) is not None:
+        result = evolve(result, best=placed, larger=(result.best, *result.larger))
     best, larger = settled(lab, result, deadline, choosing_s)
     driver = bench.workspace.target.driver.name
     seconds = time.monotonic() - began

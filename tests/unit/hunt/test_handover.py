@@ -10,7 +10,7 @@ from simulated import SimulatedLab, sighting
 
 from kalam_props.history.operations import Flush, Insert, Select
 from kalam_props.hunt.choose import settled
-from kalam_props.hunt.handover import failing_here
+from kalam_props.hunt.handover import failing_here, steadied
 from kalam_props.hunt.measure import Rate
 from kalam_props.hunt.shrink import Best, Shrunk
 from kalam_props.hunt.structure import steps_of, with_table
@@ -98,6 +98,41 @@ def test_a_flush_that_would_come_between_waits_for_all_that_is_written():
     taken = goes_on_where(lambda p: 0.3 if p.tables["t"].flush_rows == 2 else 0.0)
     assert taken == with_table(TOGETHER, "t", evolve(TABLE, flush_rows=2))
     assert goes_on_where(lambda p: 1.0 if p.tables["t"].flush_rows == 3 else 0.0) is None
+
+
+RACING = Program(
+    {"t": evolve(TABLE, flush_rows=None)},
+    (Round({"u0/1": (Step(Insert("t", ((1, "a"),))),), "u0/2": (Step(Select("t")),)}),),
+)
+
+
+def placed_where(model, *, small=RACING, seen=3, deadline=float("inf"), seed=1):
+    """Where the last step of a program is in the end that failed `seen` of 20 times; None: where it was."""
+    rate = Rate(seen, 20)
+    lab = SimulatedLab(lambda p: {"stale-read": model(steps_of(p)[-1].release)}, seed)
+    kept = Best(small, Path("no-history.jsonl"), sighting("stale-read"), rate)
+    placed = steadied(lab, kept, rate, deadline)
+    assert placed is None or placed.program.operations == small.operations
+    return None if placed is None else steps_of(placed.program)[-1].release
+
+
+def test_what_is_to_be_the_result_is_placed_where_it_fails_most_often_with_this_driver():
+    """Which moment that is may be another one than over HTTP."""
+    answer = Release("answer")
+    assert placed_where(lambda release: 0.9 if release == answer else 0.15) == answer
+    assert placed_where(lambda release: 0.9 if release == answer else 0.15, seen=19) is None
+
+
+def test_it_stays_where_it_is_unless_another_place_is_better():
+    """And where it fails nowhere any more, or the time is over."""
+    assert not any(placed_where(lambda release: 0.15 if release else 0.7, seed=seed) for seed in range(20))
+    assert placed_where(lambda _: 0.0) is None
+    assert placed_where(lambda _: 1.0, deadline=0.0) is None
+
+
+def test_only_what_races_is_placed():
+    one_after_the_other = RACING.with_rounds((Round({"u0/1": (Step(Insert("t", ((1, "a"),))),)}),))
+    assert placed_where(lambda _: 0.5, small=one_after_the_other) is None
 
 
 def test_what_has_to_meet_a_flush_is_placed_anew():
