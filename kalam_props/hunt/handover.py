@@ -17,7 +17,7 @@ from attrs import evolve
 from kalam_props.hunt.beginning import probe, share_until
 from kalam_props.hunt.flushing import flushed_later
 from kalam_props.hunt.lab import Trial, races
-from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, PROMISED, Bench, Rate, count
+from kalam_props.hunt.measure import CONFIRM_RUNS, ESTIMATE_RUNS, PROMISED, Bench, Rate, count, estimate
 from kalam_props.hunt.rates import still_fails
 from kalam_props.hunt.sharpen import sharpen, with_clients_ahead
 from kalam_props.hunt.shrink import SHORT, Best, best_of
@@ -27,8 +27,8 @@ from kalam_props.programs.model import Program
 WORTH_SHRINKING = 0.3
 """A rate with the hunt's own driver that is not asked to be higher still."""
 
-STEADY = 0.9
-"""A rate with the hunt's own driver for which no better places are looked for."""
+STEADY, STEADY_RUNS = 0.9, 10
+"""A rate with the hunt's own driver, in so many runs, for which no better places are looked for."""
 
 EACH_PLACE = 8
 """Runs at each place at which a program is placed anew."""
@@ -70,12 +70,15 @@ def failing_here(bench: Bench, chain: Iterable[Best], deadline: float) -> tuple[
     return _smallest(failed)
 
 
-def steadied(bench: Bench, best: Best, rate: Rate, deadline: float) -> Best | None:
-    """A small program with its requests where it clearly fails more often on this bench; None: nowhere.
-
-    `rate`: of the program as it is.
-    """
-    if best.program.operations > SHORT or not races(best.program) or rate.likely >= STEADY:
+def steadied(bench: Bench, best: Best, deadline: float) -> Best | None:
+    """A small program with its requests where it clearly fails more often on this bench; None: nowhere."""
+    if best.program.operations > SHORT or not races(best.program):
+        return None
+    # The few runs for which it was taken flatter it.
+    rate = estimate(
+        bench, best.program, best.sighting, runs=STEADY_RUNS, enough=STEADY_RUNS, deadline=deadline
+    )
+    if rate.likely >= STEADY:
         return None
     trials = sharpen(bench, best.program, best.sighting, deadline=deadline)
     placed = best_of(trials, best.sighting) if trials else best

@@ -140,7 +140,7 @@ def _make_small(lab: Lab, finding: Finding, care: Care, keep: Keep) -> Finding:
         if start is found:
             finding = evolve(finding, discovery=rate)
         bench, result = lab, _shrink_on(lab, finding, start, rate, deadline, keep)
-    elif (placed := steadied(lab, *handed, deadline)) is not None:
+    elif (placed := steadied(lab, handed[0], deadline)) is not None:
         result = evolve(result, best=placed, larger=(result.best, *result.larger))
     best, larger = settled(lab, result, deadline, choosing_s)
     driver = bench.workspace.target.driver.name
