@@ -249,10 +249,10 @@ def reproduction(setting: Setting, shrink_s: float) -> str:
 def scenario_loop(target: TargetOptions, faults: tuple[str, ...], limit: float) -> str:
     """What a user does today: five users insert 150 rows each, over and over.
 
-    Told is what it found in each run that failed, and which faults had struck by the first one.
+    Told is what it found first, which faults had struck by then, and in how many runs it found anything.
     """
-    found: list[str] = []
-    runs = 0
+    first = "nothing found"
+    runs = failed = 0
     with tempfile.TemporaryDirectory() as folder:
         options = evolve(target, faults=faults, gate=False)
         with open_run(options, Path(folder)) as workspace:
@@ -261,11 +261,13 @@ def scenario_loop(target: TargetOptions, faults: tuple[str, ...], limit: float) 
             while time.monotonic() - began < limit:
                 runs += 1
                 seen = scenario_run(workspace, Path(folder) / "history.jsonl")
-                if seen:
-                    by_then = "" if found else f" (struck by then: {hits(url)})"
-                    found.append(f"{seen} in run {runs}, {time.monotonic() - began:.0f} s{by_then}")
-            in_all = f"{runs} runs, {time.monotonic() - began:.0f} s (struck: {hits(url)})"
-    return f"{'; '.join(found) or 'nothing found'}; {in_all}"
+                if seen and not failed:
+                    first = (
+                        f"{seen} in run {runs}, {time.monotonic() - began:.0f} s, struck by then: {hits(url)}"
+                    )
+                failed += bool(seen)
+            seconds = time.monotonic() - began
+            return f"{first}; {failed} of {runs} runs failed, {seconds:.0f} s, struck: {hits(url)}"
 
 
 def scenario_run(workspace: Workspace, history: Path) -> str:
