@@ -140,11 +140,13 @@ def machine_for(fault: str) -> str:
 
 
 @contextmanager
-def lab_of(setting: Setting, *, gate: bool) -> Iterator[Lab]:
-    with tempfile.TemporaryDirectory() as folder:
-        options = evolve(setting.target, faults=(setting.fault,), gate=gate)
-        with open_run(options, Path(folder)) as workspace:
-            yield Lab(workspace, Path(folder) / "histories")
+def lab_on(target: TargetOptions, *faults: str) -> Iterator[Lab]:
+    """A lab on a server of its own with these faults, in a folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        open_run(evolve(target, faults=faults), Path(folder)) as workspace,
+    ):
+        yield Lab(workspace, Path(folder) / "histories")
 
 
 def window(lab: Lab, fault: str) -> str:
@@ -169,7 +171,7 @@ def search(setting: Setting, seed: int, *, gate: bool, programs: int | None) -> 
         found.finding = finding
         raise FoundError
 
-    with lab_of(setting, gate=gate) as lab:
+    with lab_on(evolve(setting.target, gate=gate), setting.fault) as lab:
         began = time.monotonic()
         with suppress(FoundError):
             hunt(lab, setting.plan(lab, seed, programs), Listener(on_trial=ran, on_failure=failed))
@@ -231,14 +233,14 @@ def compare(setting: Setting, seeds: range, times: float) -> None:
 
 def reproduction(setting: Setting, shrink_s: float) -> str:
     """How often the shrunk program shows the fault, with the gate and without it."""
-    with lab_of(setting, gate=True) as lab:
+    with lab_on(setting.target, setting.fault) as lab:
         outcome = hunt(lab, setting.plan(lab, 1, None, shrink_s), Listener())
         if not outcome.findings:
             return "nothing was found to shrink"
         finding = outcome.findings[0]
         program, wanted = finding.program, finding.sighting
         with_gate = estimate(lab, program, wanted, runs=AGAIN, enough=AGAIN)
-    with lab_of(setting, gate=False) as other:
+    with lab_on(evolve(setting.target, gate=False), setting.fault) as other:
         without = estimate(other, program, wanted, runs=AGAIN, enough=AGAIN)
     return (
         f"{wanted.name}, {program.operations} operations: "
@@ -253,21 +255,17 @@ def scenario_loop(target: TargetOptions, faults: tuple[str, ...], limit: float) 
     """
     first = "nothing found"
     runs = failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        options = evolve(target, faults=faults, gate=False)
-        with open_run(options, Path(folder)) as workspace:
-            url = workspace.target.url
-            began = time.monotonic()
-            while time.monotonic() - began < limit:
-                runs += 1
-                seen = scenario_run(workspace, Path(folder) / "history.jsonl")
-                if seen and not failed:
-                    first = (
-                        f"{seen} in run {runs}, {time.monotonic() - began:.0f} s, struck by then: {hits(url)}"
-                    )
-                failed += bool(seen)
-            seconds = time.monotonic() - began
-            return f"{first}; {failed} of {runs} runs failed, {seconds:.0f} s, struck: {hits(url)}"
+    with lab_on(evolve(target, gate=False), *faults) as lab:
+        url = lab.workspace.target.url
+        began = time.monotonic()
+        while time.monotonic() - began < limit:
+            runs += 1
+            seen = scenario_run(lab.workspace, lab.folder.with_name("history.jsonl"))
+            if seen and not failed:
+                first = f"{seen} in run {runs}, {time.monotonic() - began:.0f} s, struck by then: {hits(url)}"
+            failed += bool(seen)
+        seconds = time.monotonic() - began
+        return f"{first}; {failed} of {runs} runs failed, {seconds:.0f} s, struck: {hits(url)}"
 
 
 def scenario_run(workspace: Workspace, history: Path) -> str:
@@ -275,7 +273,7 @@ def scenario_run(workspace: Workspace, history: Path) -> str:
     try:
         result = run(Scenario(), workspace, history, lambda _: None)
     except TargetError as error:  # a refused insert ends it
-        return f"{error}"
+        return str(error)
     if result.passed:
         return ""
     return ", ".join(sorted({anomaly.name for anomaly in result.verdict.anomalies})) or "failed"

@@ -14,17 +14,16 @@ Faults that take three requests are left out.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import evolve
-from gate_detection import FAULTS_OF_RACES, window_of
+from gate_detection import FAULTS_OF_RACES, lab_on, window_of
 
-from kalam_props.hunt.lab import Lab
+from kalam_props.hunt.structure import places, with_release
 from kalam_props.measure.yardsticks import YARDSTICKS
-from kalam_props.programs.model import Program, Release, Round
-from kalam_props.targets.opening import TargetOptions, open_run
+from kalam_props.programs.model import Program, Release
+from kalam_props.targets.opening import TargetOptions
 
 OF_THREE = ("split-scan", "error-under-load")
 IN_A_FLUSH = tuple(Release("flush", fraction=at / 10) for at in (0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13))
@@ -40,20 +39,15 @@ def meeting(fault: str) -> Program:
 
 
 def released(program: Program, release: Release | None) -> Program:
-    *before, last = program.rounds
-    *lanes, (session, (step,)) = last.lanes.items()
-    return program.with_rounds((*before, Round({**dict(lanes), session: (evolve(step, release=release),)})))
+    """With its last request released so."""
+    *_, last = places(program)
+    return with_release(program, [last], release)
 
 
 def shown(target: TargetOptions, fault: str, releases: tuple[Release | None, ...], runs: int) -> list[int]:
     """How many runs showed anything, for each release; the releases take turns."""
-    switch = f"{fault}:window={window_of(fault)}"
     found = [0] * len(releases)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        open_run(evolve(target, faults=(switch,)), Path(folder)) as workspace,
-    ):
-        lab = Lab(workspace, Path(folder) / "histories")
+    with lab_on(target, f"{fault}:window={window_of(fault)}") as lab:
         for _ in range(runs):
             lab.take_aim()
             for at, release in enumerate(releases):

@@ -81,8 +81,9 @@ def steadied(bench: Bench, best: Best, deadline: float) -> Best | None:
     if rate.likely >= STEADY:
         return None
     trials = sharpen(bench, best.program, best.sighting, deadline=deadline)
-    placed = best_of(trials, best.sighting) if trials else best
-    return None if placed.program == best.program else placed
+    if not trials or trials[0].program == best.program:
+        return None
+    return best_of(trials, best.sighting)
 
 
 def _last_and_steadiest(of_one_size: list[Best]) -> tuple[Best, Best]:

@@ -83,6 +83,12 @@ class UserModel:
     deleted: list[int] = field(factory=list)
     next: int = 1
 
+    def delete(self, key: int) -> None:
+        """From here on a key that was live is one that was deleted."""
+        if key in self.live:
+            self.live.remove(key)
+            self.deleted.append(key)
+
 
 class ProgramMachine(RuleBasedStateMachine):
     """Draws a program for one table `t` with the columns `id BIGINT` (key), `v TEXT`, `n BIGINT` at least.
@@ -235,12 +241,9 @@ class ProgramMachine(RuleBasedStateMachine):
 
     def delete(self, session: int, key: int, *, join: bool = False) -> None:
         name = self.session(session)
-        model = self.model(name)
         chosen = self.key(name, key)
         self.add(Delete(self.on, chosen), name, join=join)
-        if chosen in model.live:
-            model.live.remove(chosen)
-            model.deleted.append(chosen)
+        self.model(name).delete(chosen)
         self.hot += 1
 
     def on_key(self, kind: str, session: str, key: int) -> None:

@@ -61,8 +61,7 @@ class Contention(ProgramMachine):
                 self.insert(index, Size(0, 1))
             chosen = model.live[key % len(model.live)]
         if written == "delete":  # the next round is about another row
-            model.live.remove(chosen)
-            model.deleted.append(chosen)
+            model.delete(chosen)
         self.new_round()
         self.on_key(written, f"{owner}/1", chosen)
         for number, pick in enumerate(contest.contenders):

@@ -54,10 +54,10 @@ class Neighbouring(ProgramMachine):
 
         All have the same key: one that is new to each of them, or that of a row of the first.
         """
-        written, kinds = self.neighbouring[encounter.first % len(self.neighbouring)]
+        kind, kinds = self.neighbouring[encounter.first % len(self.neighbouring)]
         users = max(self.user_count, 1 + len(encounter.others))
         first, *others = [f"u{(user + at) % users}/1" for at in range(1 + len(encounter.others))]
-        if written == "insert":
+        if kind == "insert":
             chosen = max(self.model(session).next for session in (first, *others))
         else:
             if not self.model(first).live:
@@ -66,8 +66,8 @@ class Neighbouring(ProgramMachine):
             live = self.model(first).live
             chosen = live[key % len(live)]
         self.new_round()
-        self.of_a_neighbour(written, first, chosen)
-        release = in_race if written in READING else at_write
+        self.of_a_neighbour(kind, first, chosen)
+        release = in_race if kind in READING else at_write
         for number, (session, pick) in enumerate(zip(others, encounter.others, strict=True)):
             self.of_a_neighbour(kinds[pick % len(kinds)], session, chosen)
             self.when(release(swept(encounter.moment, number)))
@@ -79,6 +79,5 @@ class Neighbouring(ProgramMachine):
         if kind == "insert":
             model.next = key + 1
             model.live.append(key)
-        elif kind == "delete" and key in model.live:
-            model.live.remove(key)
-            model.deleted.append(key)
+        elif kind == "delete":
+            model.delete(key)
